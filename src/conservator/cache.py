@@ -1,0 +1,74 @@
+"""Content-addressed store of intermediate results: the same step on the same pixels is never computed twice."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import tempfile
+from collections import OrderedDict
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from conservator.pixels.types import Samples
+
+
+class Cache:
+    """Samples by key, in memory up to `max_bytes` (least recently used go first) or as files in a folder.
+
+    folder      keep results there, across runs; None keeps them in memory
+    max_bytes   bound of the memory kept; larger results are not kept at all
+    """
+
+    def __init__(self, folder: str | Path | None = None, max_bytes: int = 256 << 20) -> None:
+        self.folder = Path(folder) if folder is not None else None
+        self.max_bytes = max_bytes
+        self._kept: OrderedDict[str, Samples] = OrderedDict()
+        if self.folder is not None:
+            self.folder.mkdir(parents=True, exist_ok=True)
+
+    def get(self, key: str) -> Samples | None:
+        """The stored samples, or None; a damaged file counts as absent."""
+        if self.folder is not None:
+            try:
+                return np.asarray(np.load(self.folder / f"{key}.npy", allow_pickle=False), np.uint16)
+            except (OSError, ValueError):
+                return None
+        if key in self._kept:
+            self._kept.move_to_end(key)
+        return self._kept.get(key)
+
+    def put(self, key: str, samples: Samples) -> None:
+        """Store samples under a key; a file appears whole or not at all."""
+        if self.folder is None:
+            self._keep(key, samples)
+            return
+        handle, temporary = tempfile.mkstemp(dir=self.folder, suffix=".tmp")
+        try:
+            with os.fdopen(handle, "wb") as file:
+                np.save(file, samples)
+            os.replace(temporary, self.folder / f"{key}.npy")
+        except BaseException:
+            Path(temporary).unlink(missing_ok=True)
+            raise
+
+    def _keep(self, key: str, samples: Samples) -> None:
+        if samples.nbytes > self.max_bytes:
+            return
+        self._kept[key] = samples
+        while sum(s.nbytes for s in self._kept.values()) > self.max_bytes:
+            self._kept.popitem(last=False)
+
+
+def key_of(*parts: Any) -> str:
+    """SHA-256 over arrays, bytes and JSON values, in order."""
+    digest = hashlib.sha256()
+    for part in parts:
+        if isinstance(part, np.ndarray):
+            digest.update(str((part.shape, part.dtype.str)).encode())
+            digest.update(memoryview(np.ascontiguousarray(part)).cast("B"))
+        else:
+            digest.update(json.dumps(part, sort_keys=True, default=str).encode())
+    return digest.hexdigest()

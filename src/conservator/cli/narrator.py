@@ -1,0 +1,192 @@
+"""Tells the reader of a terminal, or of a log, what is going on; always on stderr."""
+
+from __future__ import annotations
+
+import time
+from abc import ABC, abstractmethod
+from collections.abc import Mapping, Sequence
+from types import TracebackType
+from typing import Any
+
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+from rich.table import Table
+
+from conservator.cli.phrases import phrase
+
+Failures = Sequence[tuple[str, int, str]]
+"""(photograph, exit code, message) of each photograph that failed."""
+
+
+class Narrator(ABC):
+    """Follows a batch; use as a context manager around it.
+
+    total   photographs to come
+    """
+
+    def __init__(self, total: int) -> None:
+        self.total = total
+        self.number = 0
+        self.worked = 0
+        self._begun = time.perf_counter()
+
+    def __enter__(self) -> Narrator:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, value: BaseException | None, tb: TracebackType | None) -> None:
+        """Put the terminal back in order."""
+
+    def begin(self, label: str) -> None:
+        """The next photograph."""
+        self.number += 1
+        self.show(label)
+
+    def end(self, said: str, *, worked: bool = True) -> None:
+        """What became of it; worked is False when nothing had to be computed."""
+        self.worked += worked
+        self.conclude(said)
+
+    @property
+    def remaining(self) -> float | None:
+        """Seconds that the photographs to come will take at the pace so far; None before the first is done."""
+        if not self.worked:
+            return None
+        return (time.perf_counter() - self._begun) / self.worked * (self.total - self.number + 1)
+
+    @abstractmethod
+    def show(self, label: str) -> None:
+        """A photograph begins."""
+
+    @abstractmethod
+    def hear(self, event: Mapping[str, Any]) -> None:
+        """An event of the treatment under way."""
+
+    @abstractmethod
+    def conclude(self, said: str) -> None:
+        """A photograph is done."""
+
+    @abstractmethod
+    def note(self, text: str) -> None:
+        """A remark beside the photographs."""
+
+    @abstractmethod
+    def summary(self, counts: Mapping[str, int], failures: Failures) -> None:
+        """What became of all photographs."""
+
+
+class Silent(Narrator):
+    """Says nothing: errors are written elsewhere."""
+
+    def show(self, label: str) -> None:
+        """Nothing."""
+
+    def hear(self, event: Mapping[str, Any]) -> None:
+        """Nothing."""
+
+    def conclude(self, said: str) -> None:
+        """Nothing."""
+
+    def note(self, text: str) -> None:
+        """Nothing."""
+
+    def summary(self, counts: Mapping[str, int], failures: Failures) -> None:
+        """Nothing."""
+
+
+class Plain(Narrator):
+    """Lines for logs and pipes, one per event; tiles are left out."""
+
+    def __init__(self, total: int) -> None:
+        super().__init__(total)
+        # Soft wrapping: a path cut in two cannot be searched for in a log.
+        self.console = Console(stderr=True, highlight=False, markup=False, soft_wrap=True)
+
+    def show(self, label: str) -> None:
+        """The photograph's name, its number and the time left."""
+        place = f"[{self.number}/{self.total}] " if self.total > 1 else ""
+        left = f" (about {_duration(self.remaining)} left)" if self.remaining is not None else ""
+        self.console.print(f"{place}{label}{left}")
+
+    def hear(self, event: Mapping[str, Any]) -> None:
+        """One line for what is worth one."""
+        said = phrase(event)
+        if said:
+            self.console.print(f"  {said}")
+
+    def conclude(self, said: str) -> None:
+        """One line."""
+        self.console.print(f"  {said}")
+
+    def note(self, text: str) -> None:
+        """One line."""
+        self.console.print(text)
+
+    def summary(self, counts: Mapping[str, int], failures: Failures) -> None:
+        """A line of counts, then a table of what failed."""
+        self.console.print(f"{self.total} photographs: " + ", ".join(f"{n} {status}" for status, n in counts.items()))
+        if failures:
+            self.console.print(_failure_table(failures), soft_wrap=False)
+
+
+class Live(Plain):
+    """Two bars for a terminal: photographs and the tiles of the step at work, each with the time left."""
+
+    def __init__(self, total: int) -> None:
+        super().__init__(total)
+        columns = (TextColumn("{task.description}"), BarColumn(), TextColumn("{task.completed:.0f}/{task.total:.0f}"))
+        times = (TimeElapsedColumn(), TextColumn("left"), TimeRemainingColumn())
+        self._progress = Progress(*columns, *times, console=self.console, transient=True)
+        self._photographs = self._progress.add_task("photographs", total=total, visible=total > 1)
+        self._step: TaskID | None = None
+
+    def __enter__(self) -> Live:
+        self._progress.start()
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, value: BaseException | None, tb: TracebackType | None) -> None:
+        self._progress.stop()
+
+    def hear(self, event: Mapping[str, Any]) -> None:
+        """Tiles move the bar, everything else is a line above it."""
+        if event["type"] == "tile":
+            self._advance(event)
+            return
+        self._clear_step()
+        super().hear(event)
+
+    def conclude(self, said: str) -> None:
+        """One line and one photograph further."""
+        self._clear_step()
+        self._progress.update(self._photographs, completed=self.number)
+        super().conclude(said)
+
+    def _advance(self, event: Mapping[str, Any]) -> None:
+        if self._step is None:
+            self._step = self._progress.add_task(f"  {event.get('tool', 'step')}", total=event["total"])
+        self._progress.update(self._step, completed=event["done"], total=event["total"])
+
+    def _clear_step(self) -> None:
+        if self._step is not None:
+            self._progress.remove_task(self._step)
+            self._step = None
+
+
+def narrator(total: int, *, quiet: bool = False) -> Narrator:
+    """The narrator that suits stderr."""
+    if quiet:
+        return Silent(total)
+    return Live(total) if Console(stderr=True).is_terminal else Plain(total)
+
+
+def _failure_table(failures: Failures) -> Table:
+    table = Table("failed", "code", "why", title_justify="left")
+    for label, code, message in failures:
+        table.add_row(label, str(code), " ".join(message.split()))
+    return table
+
+
+def _duration(seconds: float | None) -> str:
+    whole = round(seconds or 0.0)
+    if whole < 60:
+        return f"{whole} s"
+    return f"{whole // 60} min {whole % 60:02d} s" if whole < 3600 else f"{whole // 3600} h {whole % 3600 // 60:02d} min"

@@ -1,0 +1,71 @@
+"""Arguments and options that several commands share, described once."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, TypeAlias
+
+import typer
+
+RESULTS = "Results"
+LIMITS = "Limits"
+
+Photographs: TypeAlias = Annotated[
+    list[str],
+    typer.Argument(help="Files, folders, quoted patterns such as 'scans/**/*.tif', or - for standard input."),
+]
+Output: TypeAlias = Annotated[
+    str | None,
+    typer.Option(
+        "--output", "-o", help="A file, a folder (its tree is mirrored) or - for standard output. Default: beside the photograph.",
+        rich_help_panel=RESULTS,
+    ),
+]  # fmt: skip
+Suffix: TypeAlias = Annotated[
+    str, typer.Option(help="Put between name and extension of the result.", rich_help_panel=RESULTS)
+]
+Extension: TypeAlias = Annotated[
+    str,
+    typer.Option(
+        "--ext", help="Format of the result: auto (the photograph's own), png, jpg, webp, tiff, avif or bmp.",
+        rich_help_panel=RESULTS,
+    ),
+]  # fmt: skip
+Quality: TypeAlias = Annotated[
+    int, typer.Option(min=1, max=100, help="Quality of JPEG, WebP and AVIF results.", rich_help_panel=RESULTS)
+]
+RecordPath: TypeAlias = Annotated[
+    Path | None,
+    typer.Option(
+        "--record", help="Where the record goes: a file, or a folder for several photographs. Default: beside the result.",
+        rich_help_panel=RESULTS,
+    ),
+]  # fmt: skip
+NoRecord: TypeAlias = Annotated[bool, typer.Option("--no-record", help="Write no record.", rich_help_panel=RESULTS)]
+Report: TypeAlias = Annotated[
+    bool, typer.Option("--report", help="Also write an HTML page about the treatment.", rich_help_panel=RESULTS)
+]
+Compare: TypeAlias = Annotated[
+    bool, typer.Option("--compare", help="Also write a picture of before and after.", rich_help_panel=RESULTS)
+]
+Overwrite: TypeAlias = Annotated[
+    bool,
+    typer.Option("--overwrite", help="Replace results that exist; photographs never.", rich_help_panel=RESULTS),
+]
+Json: TypeAlias = Annotated[
+    bool, typer.Option("--json", help="Print JSON to standard output.", rich_help_panel=RESULTS)
+]
+Quiet: TypeAlias = Annotated[
+    bool, typer.Option("--quiet", "-q", help="Say nothing but errors.", rich_help_panel=RESULTS)
+]
+Mask: TypeAlias = Annotated[
+    Path | None,
+    typer.Option(help="Greyscale picture of the photograph's size: white is treated, black is left alone."),
+]
+Tile: TypeAlias = Annotated[
+    int | None, typer.Option(min=64, help="Side of the tiles in pixels; smaller needs less memory.", rich_help_panel=LIMITS)
+]  # fmt: skip
+Threads: TypeAlias = Annotated[
+    int | None,
+    typer.Option(min=1, envvar="CONSERVATOR_THREADS", help="Most threads to use. Default: every core.", rich_help_panel=LIMITS),
+]  # fmt: skip

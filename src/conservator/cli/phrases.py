@@ -1,0 +1,45 @@
+"""Events of a treatment in plain words."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+Event = Mapping[str, Any]
+
+
+def phrase(event: Event) -> str | None:
+    """One line for an event, or None for those that only move a progress bar."""
+    say = _PHRASES.get(event["type"])
+    return say(event) if say else None
+
+
+def found(degradations: Mapping[str, Mapping[str, Any]]) -> str:
+    """What a diagnosis found, from the "degradations" of `Diagnosis.to_dict`."""
+    parts = [
+        f"{name.replace('_', ' ')} ({facts['typical_value']:g} {facts['unit']}, {facts['share_of_frame']:.0%} of the frame)"
+        for name, facts in degradations.items()
+    ]
+    return ", ".join(parts) if parts else "nothing to treat"
+
+
+def _opened(event: Event) -> str:
+    height, width = event["size"]
+    return f"opened: {width}×{height} px"
+
+
+def _started(event: Event) -> str:
+    where = "" if list(event["regions"]) == ["whole"] else f" in {', '.join(event['regions'])}"
+    return f"{event['tool']}: treats {', '.join(kind.replace('_', ' ') for kind in event['treats'])}{where}"
+
+
+_PHRASES: dict[str, Callable[[Event], str]] = {
+    "opened": _opened,
+    "diagnosed": lambda event: f"found: {found(event['degradations'])}",
+    "step_started": _started,
+    "step_failed": lambda event: f"{event['tool']}: failed, the photo is unchanged: {event['error']}",
+    "kept": lambda event: f"{event['tool']}: kept, {event['gain']:.0%} of the damage gone",
+    "taken_back": lambda event: f"{event['tool']}: taken back, {event['reason']}",
+    "cannot_treat": lambda event: f"{event['degradation'].replace('_', ' ')}: left alone, {event['reason']}",
+    "stopped": lambda event: f"done: {event['reason']}",
+}

@@ -1,0 +1,152 @@
+"""Runs ONNX networks on the CPU with ONNX Runtime: bounded threads, bounded memory, checked outputs."""
+
+from __future__ import annotations
+
+import os
+import threading
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from conservator.errors import ModelMissing, ToolFailed, UsageError
+from conservator.models import catalogue
+
+THREADS_VARIABLE = "CONSERVATOR_THREADS"
+"""Environment variable that bounds the threads of a network when `set_threads` was not called."""
+
+_chosen: int | None = None
+_lock = threading.Lock()
+_sessions: dict[tuple[Path, int], Any] = {}
+_inherited: list[dict[tuple[Path, int], Any]] = []
+
+
+def run(
+    model: str | Path, inputs: Mapping[str, NDArray[Any]], *, threads: int | None = None
+) -> tuple[NDArray[Any], ...]:
+    """Outputs of a network, in the order of its file.
+
+    model    name in the catalogue, or the path of any ONNX file
+    inputs   array by input name, in the shape and type the network declares
+    threads  most threads to use, never more than there are cores; `thread_limit()` when omitted
+
+    Safe to call from several threads. The result does not depend on the number of threads.
+    Raises ModelMissing when the network or ONNX Runtime is absent, ToolFailed when the network rejects its inputs or
+    returns NaN or infinity, UsageError when `threads` is not positive.
+    """
+    session = _session(model, thread_limit() if threads is None else _bounded(threads, "threads"))
+    try:
+        outputs = tuple(session.run(None, dict(inputs), _run_options()))
+    except Exception as error:  # ONNX Runtime's own exceptions share no base class but this
+        raise ToolFailed(f"model {_name(model)} on {_described(inputs)}: {error}", _declared(session)) from error
+    for description, output in zip(session.get_outputs(), outputs, strict=True):
+        if np.issubdtype(output.dtype, np.floating) and not np.isfinite(output).all():
+            raise ToolFailed(f"model {_name(model)}: {description.name} holds NaN or infinity", "finite numbers")
+    return outputs
+
+
+def set_threads(threads: int | None) -> None:
+    """Bound the threads of every later call of this process; None returns to the environment's or the default."""
+    global _chosen
+    _chosen = None if threads is None else _bounded(threads, "threads")
+
+
+def thread_limit() -> int:
+    """Threads a network may use: `set_threads`, else CONSERVATOR_THREADS, else the cores this process may run on."""
+    if _chosen is not None:
+        return _chosen
+    wish = os.environ.get(THREADS_VARIABLE)
+    if wish is None:
+        return _cores()
+    try:
+        return _bounded(int(wish), THREADS_VARIABLE)
+    except ValueError as error:
+        raise UsageError(f"{THREADS_VARIABLE}={wish}", "a whole number ≥ 1", "change or unset it") from error
+
+
+def _cores() -> int:
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
+def _bounded(threads: int, name: str) -> int:
+    if threads < 1:
+        raise UsageError(f"{name}={threads}", "a whole number ≥ 1", "use 1 for the least")
+    return min(threads, _cores())
+
+
+def _session(model: str | Path, threads: int) -> Any:
+    path = model.resolve() if isinstance(model, Path) else catalogue.model_path(model)
+    key = (path, threads)
+    session = _sessions.get(key)
+    if session is not None:
+        return session
+    with _lock:
+        if key not in _sessions:
+            _sessions[key] = _load(path, threads)
+        return _sessions[key]
+
+
+def _load(path: Path, threads: int) -> Any:
+    runtime = _runtime()
+    if not path.is_file():
+        raise ModelMissing(f"no file {path}", "an ONNX file", "check the path")
+    try:
+        return runtime.InferenceSession(str(path), _options(runtime, threads), providers=["CPUExecutionProvider"])
+    except Exception as error:
+        raise ModelMissing(f"{path} cannot be loaded: {error}", "an ONNX file", "download it again") from error
+
+
+def _runtime() -> Any:
+    try:
+        import onnxruntime
+    except ImportError as error:
+        raise ModelMissing(f"ONNX Runtime: {error}", "onnxruntime ≥ 1.31", "pip install onnxruntime") from error
+    return onnxruntime
+
+
+def _options(runtime: Any, threads: int) -> Any:
+    options = runtime.SessionOptions()
+    options.intra_op_num_threads = threads
+    options.inter_op_num_threads = 1
+    options.graph_optimization_level = runtime.GraphOptimizationLevel.ORT_ENABLE_ALL
+    options.log_severity_level = 3
+    # Idle threads that spin would slow down whatever else runs, the next tile's upsampling first of all.
+    options.add_session_config_entry("session.intra_op.allow_spinning", "0")
+    # A memory pattern is kept for every input shape ever seen, and tiles at the frame's borders have many.
+    options.enable_mem_pattern = False
+    return options
+
+
+def _run_options() -> Any:
+    """The arena is a third faster than plain allocation, but keeps its peak for ever unless told to shrink."""
+    options = _runtime().RunOptions()
+    options.add_run_config_entry("memory.enable_memory_arena_shrinkage", "cpu:0")
+    return options
+
+
+def _name(model: str | Path) -> str:
+    return model.name if isinstance(model, Path) else model
+
+
+def _declared(session: Any) -> str:
+    return ", ".join(f"{entry.name} {entry.type} {entry.shape}" for entry in session.get_inputs())
+
+
+def _described(inputs: Mapping[str, NDArray[Any]]) -> str:
+    return ", ".join(f"{name} {array.dtype} {array.shape}" for name, array in inputs.items())
+
+
+def _after_fork() -> None:
+    """Threads do not survive a fork: the child opens its own sessions, and keeps the parent's from being destroyed,
+    which would wait for threads that are not there."""
+    global _lock, _sessions
+    _inherited.append(_sessions)
+    _sessions, _lock = {}, threading.Lock()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_after_fork)

@@ -1,0 +1,1 @@
+"""Pure functions on arrays of pixels: no files, no models, no state."""

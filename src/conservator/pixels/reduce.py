@@ -1,0 +1,95 @@
+"""Whole photographs to small arrays, by area averaging and in bounded memory: no float copy of the frame is made."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from conservator.degradations import CELL
+from conservator.errors import UsageError
+from conservator.pixels.types import Maps, Pixels, Samples, to_pixels
+
+
+def cell_means(samples: Samples) -> Pixels:
+    """Mean colour of every CELL × CELL cell, float32 (ceil(H / CELL), ceil(W / CELL), 3) in [0, 1].
+
+    samples  uint16 (H, W, 3); cells at the right and bottom border may be partial and average what there is
+    """
+    height, width = samples.shape[:2]
+    columns = np.arange(0, width, CELL)
+    means = np.empty((-(-height // CELL), columns.size, 3), np.float32)
+    for row, top in enumerate(range(0, height, CELL)):
+        band = samples[top : top + CELL].sum(axis=0, dtype=np.uint32)
+        means[row] = np.add.reduceat(band, columns, axis=0)
+    means /= _extents(height)[:, None, None] * _extents(width)[:, None] * np.float32(65535.0)
+    return means
+
+
+def mask_cells(mask: NDArray[np.generic]) -> NDArray[np.float32]:
+    """Mean of a mask (H, W) over every CELL × CELL cell, float32 (ceil(H / CELL), ceil(W / CELL)).
+
+    A cell is 0 exactly when every one of its pixels is 0 (masks are not negative).
+    """
+    height, width = mask.shape
+    columns = np.arange(0, width, CELL)
+    sums = np.empty((-(-height // CELL), columns.size), np.float64)
+    for row, top in enumerate(range(0, height, CELL)):
+        band = mask[top : top + CELL].sum(axis=0, dtype=np.float64)
+        sums[row] = np.add.reduceat(band, columns)
+    means: NDArray[np.float32] = (sums / (_extents(height)[:, None] * _extents(width))).astype(np.float32)
+    # What is too small for float32 must not turn into "nothing here".
+    means[(sums > 0) & (means == 0)] = np.finfo(np.float32).tiny
+    return means
+
+
+def thumbnail(samples: Samples, longest: int) -> Pixels:
+    """The photograph shrunk so that its long side is at most `longest` px, float32 (h, w, 3) in [0, 1].
+
+    samples  uint16 (H, W, 3); comes back at its own size when it is small enough already
+    Raises UsageError when `longest` is not positive.
+    """
+    if longest < 1:
+        raise UsageError(f"longest={longest}", "at least 1 px")
+    height, width = samples.shape[:2]
+    shrink = longest / max(height, width)
+    if shrink >= 1:
+        return to_pixels(samples)
+    import cv2
+
+    size = max(1, round(width * shrink)), max(1, round(height * shrink))
+    # On integers OpenCV averages row by row in float, so the frame itself is never converted.
+    return to_pixels(np.asarray(cv2.resize(samples, size, interpolation=cv2.INTER_AREA), np.uint16))
+
+
+def resample(maps: Maps, size: tuple[int, int]) -> Maps:
+    """Maps (C, h, w) that span the frame on another grid that spans it, by area: float32 (C, *size)."""
+    edges = [np.arange(n + 1) / n for n in maps.shape[1:]]
+    return _by_area(maps, edges[0], edges[1], size)
+
+
+def resample_cells(maps: Maps, frame: tuple[int, int], size: tuple[int, int]) -> Maps:
+    """Maps on the CELL grid of a frame (H, W) on another grid that spans the frame, by area: float32 (C, *size)."""
+    edges = [np.minimum(np.arange(n + 1) * CELL, side) / side for n, side in zip(maps.shape[1:], frame, strict=True)]
+    return _by_area(maps, edges[0], edges[1], size)
+
+
+def _by_area(maps: Maps, rows: NDArray[np.float64], columns: NDArray[np.float64], size: tuple[int, int]) -> Maps:
+    averaged: Maps = np.matmul(np.matmul(_overlap(rows, size[0]), maps), _overlap(columns, size[1]).T)
+    return averaged
+
+
+def _overlap(edges: NDArray[np.float64], count: int) -> NDArray[np.float32]:
+    """Share of each interval between `edges` in each of `count` equal parts of [0, 1]; rows sum to 1."""
+    parts = np.arange(count + 1) / count
+    low = np.maximum(parts[:-1, None], edges[:-1])
+    high = np.minimum(parts[1:, None], edges[1:])
+    shared = np.maximum(high - low, 0.0)
+    shares: NDArray[np.float32] = (shared / shared.sum(axis=1, keepdims=True)).astype(np.float32)
+    return shares
+
+
+def _extents(side: int) -> NDArray[np.float32]:
+    """Pixels of each cell along an axis of `side` px."""
+    starts = np.arange(0, side, CELL)
+    extents: NDArray[np.float32] = np.minimum(CELL, side - starts).astype(np.float32)
+    return extents

@@ -1,0 +1,63 @@
+"""Our policy: the last damage first, each kind where it is and as strongly as its map says.
+
+Compression, then imaging, then scene (the order of MAIR, arXiv 2503.09403, without its separate experts): what was
+inflicted last hides what came before. A tool that treats several of the kinds found takes them in one pass, since
+space is one of its inputs. After each step the policy looks again, and takes back what did not help.
+"""
+
+from __future__ import annotations
+
+from conservator.degradations import BY_NAME, Stage
+from conservator.plan import Step
+from conservator.session import Outcome, Session
+from conservator.tools.card import Tool
+
+LEAST_GAIN = 0.15
+"""Share of the perceived severity that a step must remove; less is inside what a second look varies by."""
+
+
+def spatial(session: Session) -> None:
+    """Treat what ails the photo, stage by stage; a clean photo costs one look."""
+    tried: set[str] = set()
+    for stage in Stage:
+        for kind in session.wanted():
+            if BY_NAME[kind].stage is not stage or kind in tried:
+                continue
+            tool = _specialist(session, kind)
+            if tool is None:
+                tried.add(kind)
+                session.cannot_treat(kind, "no tool for it is installed")
+                continue
+            if reason := session.exhausted:
+                session.stop(reason)
+                return
+            treats = tuple(k for k in session.wanted() if k in tool.card.treats and k not in tried)
+            tried.update(treats)
+            _attempt(session, Step(tool.name, treats, reason=f"{stage}: {', '.join(treats)} found"))
+    session.stop("nothing left to treat" if tried else "clean")
+
+
+def _specialist(session: Session, kind: str) -> Tool | None:
+    """The tool that treats the kind, the one that takes most of what else was found along."""
+    found = set(session.wanted())
+    tools = [t for t in session.tools.treating((kind,)) if kind in t.card.treats]
+    return max(tools, key=lambda t: len(found & set(t.card.treats)), default=None)
+
+
+def _attempt(session: Session, step: Step) -> None:
+    outcome = session.apply(step)
+    if outcome.failed is not None:
+        return
+    reason = _objection(outcome)
+    if reason is None:
+        session.keep(outcome)
+    else:
+        session.take_back(outcome, reason)
+
+
+def _objection(outcome: Outcome) -> str | None:
+    if outcome.verdict is not None and not outcome.verdict.ok:
+        return "; ".join(outcome.verdict.reasons)
+    if outcome.gain < LEAST_GAIN:
+        return f"only {outcome.gain:.0%} of the damage went away"
+    return None

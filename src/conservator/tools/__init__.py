@@ -1,0 +1,1 @@
+"""The specialists: one tool, one file; `conservator.tools.registry` finds every one of them by itself."""

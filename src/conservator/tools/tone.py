@@ -1,0 +1,52 @@
+"""Haze and wrong exposure, undone by the physics that made them; a network only estimates the parameters."""
+
+from __future__ import annotations
+
+import cv2
+import numpy as np
+
+from conservator.degradations import INDEX, Stage
+from conservator.models.catalogue import MODELS
+from conservator.models.runtime import run
+from conservator.perception.frame import LONGEST, MULTIPLE
+from conservator.pixels.types import Maps, Pixels
+from conservator.tools.card import Kind, tool
+
+MODEL = "tone"
+FADE = 6.0
+"""The correction is in full force from a severity of 1 / FADE on, and fades out below it."""
+
+BLACK = np.float32(1 / 255)
+
+
+def survey(thumbnail: Pixels, severity: Maps) -> Maps:
+    """Veil 1 − t, airlight RGB, log2 gain, lift and log2 gamma per 4 × 4 cell of the shrunk frame, float32 (7, h, w)."""
+    scale = LONGEST / max(thumbnail.shape[:2])
+    size = tuple(max(2 * MULTIPLE, round(n * scale / MULTIPLE) * MULTIPLE) for n in thumbnail.shape[1::-1])
+    image = np.clip(cv2.resize(thumbnail, size, interpolation=cv2.INTER_LINEAR), 0, 1)
+    channels = [INDEX[kind] for kind in MODELS[MODEL].kinds]
+    prompt = [cv2.resize(np.ascontiguousarray(severity[c]), size, interpolation=cv2.INTER_LINEAR) for c in channels]
+    inputs = {"image": np.ascontiguousarray(image.transpose(2, 0, 1))[None], "severity": np.stack(prompt)[None]}
+    return np.asarray(run(MODEL, inputs)[0][0])
+
+
+@tool(
+    treats=("haze", "low_light", "over_exposure"),
+    stage=Stage.SCENE,
+    kind=Kind.PHYSICAL,
+    models=(MODEL,),
+    survey=survey,
+    source="Koschmieder's law inverted as in He et al. (TPAMI 2011); value curve after HDRnet (Gharbi et al., SIGGRAPH 2017)",
+)
+def tone(pixels: Pixels, severity: Maps, survey: Maps) -> Pixels:
+    """Clears haze and corrects exposure with a closed form per pixel; hue and saturation follow the value.
+
+    survey   float32 (7, H, W), from `survey`
+    """
+    veil, gain, lift, gamma = (survey[i][..., None] for i in (0, 4, 5, 6))
+    airlight = survey[1:4].transpose(1, 2, 0)
+    clear = np.clip((pixels - veil * airlight) / (1 - np.minimum(veil, 0.95)), 0, 1)
+    value = np.maximum(clear.max(axis=2, keepdims=True), BLACK)
+    target = np.clip(value * np.exp2(gain) + lift, 1e-4, 1) ** np.exp2(gamma)
+    force = np.clip(severity.max(axis=0) * FADE, 0, 1)[..., None]
+    return np.asarray(pixels + force * (clear * (target / value) - pixels), np.float32)

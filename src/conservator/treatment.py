@@ -1,0 +1,244 @@
+"""The public call: a photo in, a treatment out. Every shell makes this call and nothing else."""
+
+from __future__ import annotations
+
+import hashlib
+import platform
+from dataclasses import dataclass
+from importlib import metadata
+from pathlib import Path
+from typing import Any, BinaryIO
+
+import numpy as np
+from numpy.typing import NDArray
+
+from conservator.cache import Cache
+from conservator.diagnosis import Diagnosis
+from conservator.errors import InputError, UsageError
+from conservator.models.catalogue import MODELS
+from conservator.models.runtime import set_threads
+from conservator.perception import observe
+from conservator.photo import Photo, open_photo, save
+from conservator.pixels.types import Mask, Pixels, Samples
+from conservator.plan import Step
+from conservator.policies import Policy, policy_named
+from conservator.policies.scripted import ScriptedPolicy
+from conservator.record import SCHEMA, Ledger, Listener, Record
+from conservator.session import Budget, Limits, Perceiver, Session
+from conservator.tools.registry import TOOLS
+from conservator.wishes import parse
+
+Source = str | Path | bytes | BinaryIO | NDArray[Any] | Photo | Any
+"""Path, bytes, binary stream, PIL image, uint8/uint16/float array or Photo."""
+
+
+@dataclass(frozen=True, eq=False)
+class Treatment:
+    """What came out.
+
+    original   the photo as it came in
+    photo      the photo after treatment
+    diagnosis  what was wrong before
+    after      what is left
+    record     everything that was done
+    """
+
+    original: Photo
+    photo: Photo
+    diagnosis: Diagnosis
+    after: Diagnosis
+    record: Record
+
+    @property
+    def pixels(self) -> Pixels:
+        """float32 (H, W, 3), sRGB-encoded RGB in [0, 1]."""
+        return self.photo.pixels
+
+    @property
+    def unchanged(self) -> bool:
+        """True when not a single sample differs from the original."""
+        return self.photo.samples is self.original.samples
+
+    def save(self, path: str | Path, *, overwrite: bool = False, quality: int = 95) -> Path:
+        """Write the photo atomically; the container follows the extension.
+
+        EXIF, XMP, ICC profile, alpha and bit depth survive where the container holds them. An unchanged photo in its
+        own container is handed back byte for byte. Raises OutputError when the path exists (without `overwrite`),
+        names the input, or cannot be written.
+        """
+        protect = [self.original.source] if self.original.source is not None else []
+        return save(self.photo, Path(path), overwrite=overwrite, quality=quality, protect=protect)
+
+
+def restore(
+    photo: Source,
+    *,
+    policy: str | Policy = "spatial",
+    scale: int = 1,
+    strength: float = 1.0,
+    instruction: str | None = None,
+    mask: Source | None = None,
+    max_calls: int | None = None,
+    max_seconds: float | None = None,
+    tile: int | None = None,
+    threads: int | None = None,
+    seed: int = 0,
+    ledger: str | Path | None = None,
+    cache: str | Path | None = None,
+    on_event: Listener | None = None,
+    perceiver: Perceiver = observe,
+) -> Treatment:
+    """Restore a photograph region by region.
+
+    photo        path, bytes, stream, PIL image, array or Photo
+    policy       name of a policy, or a callable on a Session
+    strength     multiplies what the diagnosis asks for, in [0, 2]; 0 changes nothing
+    instruction  plain words: "remove the rain, keep the grain"
+    mask         picture of the photo's size: white is treated, black is protected to the byte, grey in between
+    max_calls    most tool calls
+    max_seconds  no step starts later than this
+    tile         side of the tiles in px (512): less memory when smaller, same result
+    ledger       JSONL file that receives events as they happen
+    cache        folder for intermediate results; in memory by default
+    on_event     called with every event
+    perceiver    what diagnoses samples; the shipped networks by default
+
+    Raises InputError, UsageError, ModelMissing.
+    """
+    if scale != 1:
+        raise UsageError(f"scale={scale}", "scale=1", "this version restores at the photo's own size")
+    if not 0.0 <= strength <= 2.0:
+        raise UsageError(f"strength={strength}", "a number in [0, 2]")
+    call = {
+        "policy": policy if isinstance(policy, str) else "scripted",
+        "strength": strength, "instruction": instruction, "max_calls": max_calls, "max_seconds": max_seconds,
+        "tile": tile or 512, "scale": scale, "mask": mask is not None,
+    }  # fmt: skip
+    chosen = policy_named(policy) if isinstance(policy, str) else policy
+    wishes = parse(instruction)
+    set_threads(threads)
+    book = Ledger(ledger, on_event)
+    try:
+        with book.timed("decode"):
+            original = open_photo(photo)
+            limits = Limits(strength, wishes, _mask(mask, original), tile or 512)
+        session = Session(original, limits=limits, budget=Budget(max_calls, max_seconds), ledger=book, perceiver=perceiver,
+                          cache=Cache(cache) if cache is not None else None)  # fmt: skip
+        chosen(session)
+        return _treatment(session, call, seed)
+    finally:
+        book.close()
+
+
+def diagnose(photo: Source, *, threads: int | None = None) -> Diagnosis:
+    """What is wrong with a photograph and where; see `Diagnosis`. Raises InputError, ModelMissing."""
+    set_threads(threads)
+    return observe(open_photo(photo).samples)
+
+
+def treat(
+    photo: Source,
+    tool: str,
+    *,
+    strength: float | None = None,
+    mask: Source | None = None,
+    tile: int | None = None,
+    threads: int | None = None,
+    on_event: Listener | None = None,
+    **options: Any,
+) -> Treatment:
+    """Apply one tool where its damage is found; `strength` multiplies the estimated severity (1 by default).
+
+    Raises UsageError when there is no such tool or it does not take an option.
+    """
+    card = TOOLS.get(tool).card
+    step = Step(tool, card.treats, options=options, reason="asked for")
+    return restore(
+        photo, policy=ScriptedPolicy([step]), strength=1.0 if strength is None else strength, mask=mask,
+        tile=tile, threads=threads, on_event=on_event,
+    )  # fmt: skip
+
+
+def replay(record: Record | str | Path, photo: Source | None = None) -> Treatment:
+    """Carry out a record's plan again and check that the same samples come out.
+
+    photo   the input, when it is no longer where the record says
+
+    Raises InputError when the photo is not the recorded one, UsageError when the result differs.
+    """
+    record = record if isinstance(record, Record) else Record.load(record)
+    data = record.data
+    source = photo if photo is not None else data["input"].get("path")
+    if source is None:
+        raise UsageError("the record names no file", "the photo it was made from", "pass it as the second argument")
+    if data["call"].get("mask"):
+        raise UsageError("the run used a mask, which records do not hold", "a run without one", "restore again with it")
+    original = open_photo(source)
+    if original.sha256 != data["input"]["sha256"]:
+        raise InputError(f"photo {original.sha256[:12]}…", f"{data['input']['sha256'][:12]}…", "pass the same file")
+    steps = [Step.from_dict(s) for s in data["plan"]]
+    call = data["call"]
+    treatment = restore(original, policy=ScriptedPolicy(steps), strength=call["strength"],
+                        instruction=call["instruction"], tile=call["tile"])  # fmt: skip
+    found, wanted = treatment.record.data["output"]["sha256"], data["output"]["sha256"]
+    if found != wanted:
+        fix = "use the versions and models that the record names"
+        raise UsageError(f"replay gave {found[:12]}…", f"{wanted[:12]}…", fix)
+    return treatment
+
+
+def _mask(source: Source | None, photo: Photo) -> Mask | None:
+    if source is None:
+        return None
+    mask = open_photo(source)
+    if mask.size != photo.size:
+        got, wanted = (f"{size[1]}×{size[0]}" for size in (mask.size, photo.size))
+        raise UsageError(f"mask is {got}", f"the photo's {wanted}", "resize the mask")
+    return mask.samples.max(axis=2).astype(np.float32) / np.float32(65535)
+
+
+def _treatment(session: Session, call: dict[str, Any], seed: int) -> Treatment:
+    original = session.photo
+    changed = session.samples is not original.samples and not np.array_equal(session.samples, original.samples)
+    photo = original.with_samples(session.samples) if changed else original
+    return Treatment(original, photo, session.first, session.diagnosis, _record(session, photo, call, seed))
+
+
+def _record(session: Session, photo: Photo, call: dict[str, Any], seed: int) -> Record:
+    original, ledger = session.photo, session.ledger
+    used = {m for step in session.steps for m in session.tools.get(step.tool).card.models}
+    plan = session.plan.to_dict()
+    return Record(
+        {
+            "schema": SCHEMA,
+            "versions": _versions(),
+            "input": {
+                "path": str(original.source.resolve()) if original.source else None,
+                "sha256": original.sha256,
+                "size": list(original.size),
+                "container": original.container,
+                "depth": original.depth,
+            },
+            "output": {"sha256": _digest(photo.samples), "unchanged": photo is original},
+            "call": call,
+            "seed": seed,
+            "models": {name: MODELS[name].sha256 for name in sorted(used | {"perceiver_local", "perceiver_frame"})},
+            "diagnosis": session.first.to_dict(),
+            "after": session.diagnosis.to_dict(),
+            "events": ledger.events,
+            "plan": plan["steps"],
+            "cannot_treat": plan["cannot_treat"],
+            "timings": {stage: round(seconds, 4) for stage, seconds in ledger.seconds.items()},
+            "budget": {"calls": session.budget.calls, "seconds": round(ledger.elapsed, 4),
+                       "max_calls": session.budget.max_calls, "max_seconds": session.budget.max_seconds},
+        }  # fmt: skip
+    )
+
+
+def _digest(samples: Samples) -> str:
+    return hashlib.sha256(memoryview(np.ascontiguousarray(samples)).cast("B")).hexdigest()
+
+
+def _versions() -> dict[str, str]:
+    packages = ("conservator", "numpy", "opencv-python-headless", "onnxruntime")
+    return {"python": platform.python_version(), **{p: metadata.version(p) for p in packages}}

@@ -1,0 +1,314 @@
+"""The networks: two perceivers, the spatially prompted restorer, the tone network."""
+
+from __future__ import annotations
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+LUMA = (0.299, 0.587, 0.114)
+CELL = 8
+
+
+class DilatedBlock(nn.Module):
+    """x + 1×1(relu(dilated 3×3(relu(norm(x) · (1 + a) + b)))), a and b from the whole frame's statistics."""
+
+    def __init__(self, width: int, dilation: int, context: bool) -> None:
+        super().__init__()
+        self.norm = nn.GroupNorm(4, width)
+        self.wide = nn.Conv2d(width, width, 3, padding=dilation, dilation=dilation)
+        self.mix = nn.Conv2d(width, width, 1)
+        nn.init.kaiming_normal_(self.wide.weight, nonlinearity="relu")
+        nn.init.zeros_(self.mix.weight)
+        nn.init.zeros_(self.mix.bias)
+        self.context = nn.Linear(2 * width, 2 * width) if context else None
+        if self.context is not None:
+            nn.init.zeros_(self.context.weight)
+            nn.init.zeros_(self.context.bias)
+
+    def forward(self, x: Tensor) -> Tensor:
+        y = self.norm(x)
+        if self.context is not None:
+            pooled = torch.cat([x.mean((2, 3)), x.amax((2, 3))], 1)
+            scale, shift = self.context(pooled)[..., None, None].chunk(2, 1)
+            y = y * (1 + scale) + shift
+        return x + self.mix(F.relu(self.wide(F.relu(y))))
+
+
+class Perceiver(nn.Module):
+    """Fixed features and a learned stem, then dilated blocks; per cell and kind: presence logit, severity, log deviation.
+
+    stem       module: (N, 3, H, W) → (N, F, h, w) fixed features
+    strides    strides of the learned stem's three convolutions; their product is the cell
+    """
+
+    def __init__(self, kinds: int, stem: nn.Module, features: int, width: int, dilations: tuple[int, ...],
+                 strides: tuple[int, int, int], learned: tuple[int, int, int]) -> None:  # fmt: skip
+        super().__init__()
+        self.kinds, self.stem = kinds, stem
+        self.register_buffer("centre", torch.zeros(1, features, 1, 1))
+        self.register_buffer("spread", torch.ones(1, features, 1, 1))
+        a, b, c = learned
+        self.learned = nn.Sequential(
+            nn.Conv2d(3, a, 3, strides[0], 1), nn.ReLU(), nn.Conv2d(a, b, 3, strides[1], 1), nn.ReLU(),
+            nn.Conv2d(b, c, 3, strides[2], 1), nn.ReLU(),
+        )  # fmt: skip
+        for layer in self.learned:
+            if isinstance(layer, nn.Conv2d):
+                nn.init.kaiming_normal_(layer.weight, nonlinearity="relu")
+                nn.init.zeros_(layer.bias)
+        self.enter = nn.Conv2d(features + c, width, 1)
+        self.blocks = nn.Sequential(*[DilatedBlock(width, d, context=i % 3 == 1) for i, d in enumerate(dilations)])
+        self.head = nn.Conv2d(width, 3 * kinds, 1)
+        nn.init.zeros_(self.head.weight)
+        nn.init.zeros_(self.head.bias)
+
+    @torch.no_grad()
+    def fit_features(self, images: Tensor) -> None:
+        """Set the normalisation of the fixed features from sample pictures."""
+        f = self.stem(images)
+        self.centre.copy_(f.mean((0, 2, 3), keepdim=True))
+        self.spread.copy_(f.std((0, 2, 3), keepdim=True).clamp_min(1e-3))
+
+    def forward(self, image: Tensor) -> Tensor:
+        """image (N, 3, H, W) in [0, 1] → (N, 3 · kinds, h, w): presence logits, severities, log deviations."""
+        fixed = (self.stem(image) - self.centre) / self.spread
+        learned = self.learned(image - 0.5)
+        x = self.enter(torch.cat([fixed.clamp(-4, 4).to(learned.dtype), learned], 1))
+        presence, severity, deviation = self.head(self.blocks(x)).float().chunk(3, 1)
+        return torch.cat([presence, torch.sigmoid(severity), deviation.clamp(-3, 3) - 2.0], 1)
+
+
+def _luma(x: Tensor) -> Tensor:
+    return (x * x.new_tensor(LUMA)[None, :, None, None]).sum(1, keepdim=True)
+
+
+def _log(x: Tensor) -> Tensor:
+    return torch.log(x + 1e-5)
+
+
+class NativeFeatures(nn.Module):
+    """Hand-made statistics per 8 × 8 cell of what noise, compression and blur do to native pixels.
+
+    47 channels: colour, contrast, high-pass energy per channel and at three scales with its local floor, residual
+    autocorrelation, gradient moments of order 2 and 4, energy per phase of the 8 × 8 compression grid.
+    """
+
+    channels = 47
+
+    def __init__(self) -> None:
+        super().__init__()
+        immerkaer = torch.tensor([[1.0, -2, 1], [-2, 4, -2], [1, -2, 1]]) / 6  # flat and linear areas cancel
+        self.register_buffer("highpass", immerkaer[None, None], persistent=False)
+
+    def forward(self, x: Tensor) -> Tensor:
+        x = x.float()
+        y = _luma(x)
+        return torch.cat([*self._colour(x, y), *self._highpass(x, y), *self._gradient(y), *self._grid(y)], 1)
+
+    def _colour(self, x: Tensor, y: Tensor) -> list[Tensor]:
+        mean, square = F.avg_pool2d(y, CELL), F.avg_pool2d(y * y, CELL)
+        saturation = F.avg_pool2d(x.amax(1, keepdim=True) - x.amin(1, keepdim=True), CELL)
+        return [
+            F.avg_pool2d(x, CELL), -F.max_pool2d(-y, CELL), F.max_pool2d(y, CELL), saturation,
+            _log((square - mean * mean).clamp_min(0)),
+        ]  # fmt: skip
+
+    def _residual(self, x: Tensor) -> Tensor:
+        n, c, h, w = x.shape
+        padded = F.pad(x.reshape(n * c, 1, h, w), (1, 1, 1, 1), mode="replicate")
+        return F.conv2d(padded, self.highpass).reshape(n, c, h, w)
+
+    def _highpass(self, x: Tensor, y: Tensor) -> list[Tensor]:
+        r = self._residual(x)
+        energy = F.avg_pool2d(r.abs(), 4)
+        floor = _log(-F.max_pool2d(-energy, 2))  # quietest quarter of the cell
+        broad = -F.max_pool2d(-floor, 5, 1, 2)  # quietest cell around: the noise floor
+        half, quarter = F.avg_pool2d(y, 2), F.avg_pool2d(y, 4)
+        coarse = [_log(F.avg_pool2d(self._residual(half).abs(), 4)), _log(F.avg_pool2d(self._residual(quarter).abs(), 2))]
+        ry = self._residual(y)
+        power = F.avg_pool2d(ry * ry, CELL) + 1e-7
+        lagged = [
+            F.avg_pool2d(ry * torch.roll(ry, shift, axis), CELL) / power for axis in (2, 3) for shift in (1, 2)
+        ]
+        peak = _log(F.max_pool2d(ry.abs(), CELL)) - 0.5 * torch.log(power)  # few large or many small residuals
+        return [_log(F.avg_pool2d(energy, 2)), floor, broad, *coarse, *lagged, peak]
+
+    def _gradient(self, y: Tensor) -> list[Tensor]:
+        p = F.pad(y, (1, 1, 1, 1), mode="replicate")
+        gx, gy = p[..., 1:-1, 2:] - p[..., 1:-1, :-2], p[..., 2:, 1:-1] - p[..., :-2, 1:-1]
+        size2 = gx * gx + gy * gy + 1e-8
+        c2, s2 = gx * gx - gy * gy, 2 * gx * gy
+        pooled = [F.avg_pool2d(v, CELL) for v in (size2, c2, s2, (c2 * c2 - s2 * s2) / size2, 2 * c2 * s2 / size2)]
+        wide = [F.avg_pool2d(v, 5, 1, 2, count_include_pad=False) for v in pooled]
+        moments = [v / wide[0] for v in wide[1:]]
+        mean = F.avg_pool2d(size2.sqrt(), CELL)
+        top = F.max_pool2d(size2.sqrt(), CELL)
+        return [_log(mean), _log(top), _log(pooled[0]) - 2 * torch.log(mean + 1e-5), *moments,
+                _log(F.max_pool2d(top, 3, 1, 1)) - _log(mean)]  # fmt: skip
+
+    def _grid(self, y: Tensor) -> list[Tensor]:
+        """Energy of second differences at each column and row phase of the 8-grid, against the mean phase."""
+        p = F.pad(y, (1, 2, 1, 2), mode="replicate")
+        across = (p[..., 1:-2, :-3] - 3 * p[..., 1:-2, 1:-2] + 3 * p[..., 1:-2, 2:-1] - p[..., 1:-2, 3:]).abs()
+        down = (p[..., :-3, 1:-2] - 3 * p[..., 1:-2, 1:-2] + 3 * p[..., 2:-1, 1:-2] - p[..., 3:, 1:-2]).abs()
+        phases = []
+        for jump, vertical in ((across, False), (down, True)):
+            n, _, h, w = jump.shape
+            if vertical:
+                split = F.avg_pool2d(jump, (1, CELL)).reshape(n, h // CELL, CELL, w // CELL).permute(0, 2, 1, 3)
+            else:
+                split = F.avg_pool2d(jump, (CELL, 1)).reshape(n, h // CELL, w // CELL, CELL).permute(0, 3, 1, 2)
+            split = F.avg_pool2d(split, 5, 1, 2, count_include_pad=False)
+            phases.append(_log(split) - _log(split.mean(1, keepdim=True)))
+        return phases
+
+
+class FrameFeatures(nn.Module):
+    """What a veil or a shadow does to a shrunk frame, per 4 × 4 cell; 21 channels.
+
+    Log intensity, dark and bright channel at three reaches, saturation, local contrast at three scales, position,
+    and where the cell stands in the frame's own range.
+    """
+
+    channels = 21
+
+    def forward(self, x: Tensor) -> Tensor:
+        x = x.float()
+        y = _luma(x)
+        mean, low, high = F.avg_pool2d(x, 4), -F.max_pool2d(-x.amin(1, keepdim=True), 4), F.max_pool2d(x.amax(1, keepdim=True), 4)
+        tone = torch.log(y + 0.02)
+        t, tt = F.avg_pool2d(tone, 4), F.avg_pool2d(tone * tone, 4)
+        contrast = [torch.log((tt - t * t).clamp_min(0).sqrt() + 0.005)]
+        for reach in (7, 21):
+            a = F.avg_pool2d(t, reach, 1, reach // 2, count_include_pad=False)
+            b = F.avg_pool2d(t * t, reach, 1, reach // 2, count_include_pad=False)
+            contrast.append(torch.log((b - a * a).clamp_min(0).sqrt() + 0.005))
+        dark = [low, *(-F.max_pool2d(-low, k, 1, k // 2) for k in (5, 15))]
+        bright = [high, *(F.max_pool2d(high, k, 1, k // 2) for k in (5, 15))]
+        saturation = F.avg_pool2d((x.amax(1, keepdim=True) - x.amin(1, keepdim=True)) / (x.amax(1, keepdim=True) + 0.02), 4)
+        ones = torch.ones_like(t)
+        down = torch.cumsum(ones, 2) / ones.sum(2, keepdim=True)
+        across = (torch.cumsum(ones, 3) / ones.sum(3, keepdim=True) - 0.5).abs()
+        extremes = [v.expand_as(t) for v in (
+            low.amin((2, 3), keepdim=True), high.amax((2, 3), keepdim=True), t.mean((2, 3), keepdim=True))]  # fmt: skip
+        return torch.cat([mean, torch.log(mean + 0.02), *contrast, *dark, *bright, saturation, down, across, *extremes], 1)
+
+
+def local_perceiver(kinds: int = 6) -> Perceiver:
+    """Noise, JPEG, blur, resolution and rain on native pixels; one cell is 8 × 8 px."""
+    return Perceiver(kinds, NativeFeatures(), NativeFeatures.channels, 64, (1, 2, 4, 8, 1, 2), (2, 2, 2), (24, 40, 48))
+
+
+def frame_perceiver(kinds: int = 3) -> Perceiver:
+    """Haze and exposure on the whole frame at ≤ 256 px; one cell is 4 × 4 shrunk px."""
+    return Perceiver(kinds, FrameFeatures(), FrameFeatures.channels, 48, (1, 2, 4, 8, 16, 1, 4), (2, 2, 1), (16, 24, 32))
+
+
+class ResidualBlock(nn.Module):
+    """x + conv(relu(conv(x))), the second convolution starting at zero."""
+
+    def __init__(self, width: int) -> None:
+        super().__init__()
+        self.first = nn.Conv2d(width, width, 3, padding=1)
+        self.second = nn.Conv2d(width, width, 3, padding=1)
+        nn.init.kaiming_normal_(self.first.weight, nonlinearity="relu")
+        nn.init.zeros_(self.second.weight)
+        nn.init.zeros_(self.second.bias)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return x + self.second(F.relu(self.first(x)))
+
+
+class Restorer(nn.Module):
+    """Half-resolution U-Net prompted by a severity map per kind: any subset, any place, one pass.
+
+    output = image + gate · residual, where gate = min(1, GAIN · largest severity): zero severity returns the pixel.
+    """
+
+    GAIN = 8.0
+
+    def __init__(self, kinds: int, widths: tuple[int, int, int] = (32, 64, 112), depth: tuple[int, int, int] = (2, 2, 3)) -> None:
+        super().__init__()
+        a, b, c = widths
+        self.enter = nn.Conv2d(12 + kinds, a, 3, padding=1)
+        self.down1, self.down2 = nn.Conv2d(a, b, 2, 2), nn.Conv2d(b, c, 2, 2)
+        self.up2, self.up1 = nn.Conv2d(c, 4 * b, 1), nn.Conv2d(b, 4 * a, 1)
+        self.encode1 = nn.Sequential(*[ResidualBlock(a) for _ in range(depth[0] - 1)])
+        self.encode2 = nn.Sequential(*[ResidualBlock(b) for _ in range(depth[1])])
+        self.middle = nn.Sequential(*[ResidualBlock(c) for _ in range(depth[2])])
+        self.decode2 = nn.Sequential(*[ResidualBlock(b) for _ in range(depth[1])])
+        self.decode1 = nn.Sequential(*[ResidualBlock(a) for _ in range(depth[0])])
+        self.leave = nn.Conv2d(a, 12, 3, padding=1)
+        nn.init.zeros_(self.leave.weight)
+        nn.init.zeros_(self.leave.bias)
+
+    def forward(self, image: Tensor, severity: Tensor) -> Tensor:
+        """image (N, 3, H, W), severity (N, K, H, W), sides multiples of 8 → (N, 3, H, W)."""
+        prompt = F.avg_pool2d(severity, 2)
+        x1 = self.encode1(self.enter(torch.cat([F.pixel_unshuffle(image - 0.5, 2), prompt * 2], 1)))
+        x2 = self.encode2(self.down1(x1))
+        x3 = self.middle(self.down2(x2))
+        y2 = self.decode2(x2 + F.pixel_shuffle(self.up2(x3), 2))
+        y1 = self.decode1(x1 + F.pixel_shuffle(self.up1(y2), 2))
+        residual = F.pixel_shuffle(self.leave(y1).float(), 2)
+        gate = (severity.amax(1, keepdim=True) * self.GAIN).clamp(0, 1)
+        return image + gate * residual
+
+
+class ToneNetwork(nn.Module):
+    """From the shrunk frame and the severities of haze and exposure to the parameters of a closed-form inverse.
+
+    Seven maps on the 4 × 4 grid: veil 1 − t, airlight RGB, log2 gain, lift, log2 gamma; see `invert_tone`.
+    """
+
+    channels = 7
+
+    def __init__(self, kinds: int = 3, width: int = 40, dilations: tuple[int, ...] = (1, 2, 4, 8, 1, 4)) -> None:
+        super().__init__()
+        self.stem = FrameFeatures()
+        self.register_buffer("centre", torch.zeros(1, FrameFeatures.channels, 1, 1))
+        self.register_buffer("spread", torch.ones(1, FrameFeatures.channels, 1, 1))
+        self.learned = nn.Sequential(
+            nn.Conv2d(3 + kinds, 16, 3, 2, 1), nn.ReLU(), nn.Conv2d(16, 32, 3, 2, 1), nn.ReLU(), nn.Conv2d(32, 32, 3, 1, 1), nn.ReLU()
+        )
+        self.enter = nn.Conv2d(FrameFeatures.channels + kinds + 32, width, 1)
+        self.blocks = nn.Sequential(*[DilatedBlock(width, d, context=i % 2 == 1) for i, d in enumerate(dilations)])
+        self.head = nn.Conv2d(width, self.channels, 1)
+        nn.init.zeros_(self.head.weight)
+        nn.init.zeros_(self.head.bias)
+
+    @torch.no_grad()
+    def fit_features(self, images: Tensor) -> None:
+        """Set the normalisation of the fixed features from sample pictures."""
+        f = self.stem(images)
+        self.centre.copy_(f.mean((0, 2, 3), keepdim=True))
+        self.spread.copy_(f.std((0, 2, 3), keepdim=True).clamp_min(1e-3))
+
+    def forward(self, image: Tensor, severity: Tensor) -> Tensor:
+        """image (N, 3, H, W), severity (N, 3, H, W): haze, low light, over-exposure → (N, 7, H/4, W/4)."""
+        cells = F.avg_pool2d(severity, 4)
+        fixed = ((self.stem(image) - self.centre) / self.spread).clamp(-4, 4)
+        learned = self.learned(torch.cat([image - 0.5, severity], 1))
+        x = self.enter(torch.cat([fixed.to(learned.dtype), cells * 2, learned], 1))
+        raw = self.head(self.blocks(x)).float()
+        haze, dark, bright = (cells[:, i : i + 1] for i in range(3))
+        exposed = (torch.maximum(dark, bright) * 5).clamp(0, 1)
+        # Haze starts from what the diagnosis says the transmission is, airlight from what most veils have.
+        veil = (haze * (1 + 0.5 * torch.tanh(raw[:, :1]))).clamp(0, 0.92)
+        airlight = torch.sigmoid(raw[:, 1:4] + 1.7)
+        # Severity is a root scale of EV: 5 s² stops lost, 3 s² gained; value is gamma-encoded, hence the 2.2.
+        stops = (5 * dark**2 - 3 * bright**2) / 2.2
+        gain = stops * 0.5 + exposed * 1.5 * torch.tanh(raw[:, 4:5])
+        lift = exposed * 0.3 * torch.tanh(raw[:, 5:6])
+        gamma = -exposed * torch.sign(stops) * 0.25 + exposed * 1.5 * torch.tanh(raw[:, 6:7])
+        return torch.cat([veil, airlight, gain, lift, gamma], 1)
+
+
+def invert_tone(image: Tensor, maps: Tensor) -> Tensor:
+    """The closed form, as conservator.tools.tone computes it: undo the veil, then (gain · V + lift) ** gamma on HSV's value."""
+    veil, airlight, gain, lift, gamma = maps[:, :1], maps[:, 1:4], maps[:, 4:5], maps[:, 5:6], maps[:, 6:7]
+    clear = ((image - veil * airlight) / (1 - veil)).clamp(0, 1)
+    value = clear.amax(1, keepdim=True).clamp_min(1 / 255)
+    target = (value * torch.exp2(gain) + lift).clamp(1e-4, 1) ** torch.exp2(gamma)
+    return clear * (target / value)

@@ -1,0 +1,83 @@
+"""What both perceivers share: loss, labels, validation and calibration."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from conservator.degradations import BY_NAME
+
+Array = NDArray[np.float32]
+
+
+def loss(network: nn.Module, batch: dict[str, Tensor], kinds: tuple[str, ...]) -> tuple[Tensor, dict[str, float]]:
+    """Presence: cross-entropy, faint damage counted in part. Severity: Laplace likelihood where damage is."""
+    with torch.autocast(batch["image"].device.type, torch.bfloat16):
+        out = network(batch["image"])
+    presence, severity, deviation = out.float().chunk(3, 1)
+    truth = batch["truth"]
+    notice = truth.new_tensor([BY_NAME[k].threshold for k in kinds])[None, :, None, None]
+    label = (truth / notice).clamp(0, 1)
+    valid = batch["valid"][:, :, None, None] if "valid" in batch else torch.ones_like(truth[:, :, :1, :1])
+    cross = (F.binary_cross_entropy_with_logits(presence, label, reduction="none") * valid).mean()
+    there = (truth > 0.5 * notice).float() * valid
+    laplace = (severity - truth).abs() * torch.exp(-deviation) + deviation
+    strength = (laplace * there).sum() / there.sum().clamp_min(1)
+    error = ((severity - truth).abs() * there).sum() / there.sum().clamp_min(1)
+    return cross + 0.1 * strength, {"cross": float(cross.detach()), "error": float(error.detach())}
+
+
+def predict(network: nn.Module, samples: list[dict[str, Any]]) -> tuple[Array, Array, Array, Array]:
+    """(presence probability, severity, deviation, truth), each (K, cells) over all samples."""
+    columns: list[list[Array]] = [[], [], [], []]
+    for sample in samples:
+        with torch.no_grad():
+            out = network(torch.as_tensor(sample["image"])[None])[0]
+        kinds = out.shape[0] // 3
+        flat = out.reshape(3, kinds, -1)
+        parts = (torch.sigmoid(flat[0]), flat[1], torch.exp(flat[2]), torch.as_tensor(sample["truth"]).reshape(kinds, -1))
+        for column, part in zip(columns, parts, strict=True):
+            column.append(part.numpy())
+    return tuple(np.concatenate(c, axis=1) for c in columns)  # type: ignore[return-value]
+
+
+def auc(score: Array, label: NDArray[np.bool_]) -> float:
+    """Area under the ROC curve by ranks; ties share their mean rank."""
+    from scipy.stats import rankdata
+
+    positive = int(label.sum())
+    negative = len(label) - positive
+    if not positive or not negative:
+        return float("nan")
+    return float((rankdata(score)[label].sum() - positive * (positive + 1) / 2) / (positive * negative))
+
+
+def measure(network: nn.Module, samples: list[dict[str, Any]], kinds: tuple[str, ...]) -> dict[str, Any]:
+    """AUC, mean absolute error in the unit, and thresholds of presence for 98 % and 90 % precision."""
+    presence, severity, _, truth = predict(network, samples)
+    report: dict[str, Any] = {"auc": {}, "mae": {}, "calibration": {}}
+    for i, kind in enumerate(kinds):
+        degradation = BY_NAME[kind]
+        label, clean = truth[i] >= degradation.threshold, truth[i] == 0
+        judged = label | clean
+        report["auc"][kind] = round(auc(presence[i][judged], label[judged]), 4)
+        error = np.abs(degradation.value(severity[i][label]) - degradation.value(truth[i][label]))
+        report["mae"][kind] = round(float(error.mean()), 3) if label.any() else None
+        report["calibration"][kind] = {
+            f"precision_{round(p * 100)}": round(threshold_for(presence[i][judged], label[judged], p), 4)
+            for p in (0.8, 0.9, 0.95, 0.98)
+        }
+    return report
+
+
+def threshold_for(score: Array, label: NDArray[np.bool_], precision: float) -> float:
+    """Smallest presence probability above which at least `precision` of the cells are truly damaged."""
+    order = np.argsort(-score)
+    hits = np.cumsum(label[order]) / np.arange(1, len(order) + 1)
+    good = np.flatnonzero(hits >= precision)
+    return float(score[order][good[-1]]) if len(good) else 1.0

@@ -1,0 +1,124 @@
+"""Recipe: the tone network. Haze and exposure as maps of the parameters of a closed-form inverse.
+
+    CONSERVATOR_DATA=../shared/data python training/tone.py            (after perceiver_frame.py)
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import cv2
+import numpy as np
+import torch
+import torch.nn.functional as F
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from conservator.degradations import FRAME, INDEX, LOCAL, LOW_LIGHT, OVER_EXPOSURE
+from conservator.synthesis import degrade, draw_global, draw_spatial
+from conservator.synthesis.sensor import stops_between
+from loop import Recipe, main
+from networks import ToneNetwork, invert_tone
+from perceiver_frame import SIZE, Frames, landscape
+
+KINDS = tuple(d.name for d in FRAME)
+CHANNELS = [INDEX[k] for k in KINDS]
+Array = NDArray[np.float32]
+
+
+def draw(frames: Frames, rng: np.random.Generator) -> dict[str, Any]:
+    """A frame with haze or wrong exposure, its severities (a little wrong) and the frame without them."""
+    style = rng.random()
+    if style < 0.15:
+        return _bracket(frames, rng)
+    clean = landscape(frames, rng)
+    faint = [str(rng.choice([d.name for d in LOCAL]))] if rng.random() < 0.2 else []
+    if style < 0.45:
+        damages = draw_global(rng, [str(rng.choice(KINDS)), *faint])
+    else:
+        damages = draw_spatial(clean, rng, (*KINDS, *faint), most=1, preset=bool(rng.random() < 0.3))[0]
+    sample = degrade(clean, damages)
+    return _pack(sample.degraded, sample.truth[CHANNELS], sample.without(KINDS), rng)
+
+
+def _bracket(frames: Frames, rng: np.random.Generator) -> dict[str, Any]:
+    reference, exposures = frames.brackets[rng.integers(len(frames.brackets))]
+    chosen = exposures[rng.integers(len(exposures))]
+    target, picture = (np.ascontiguousarray(p, np.float32) / 255 for p in (reference, chosen))
+    stops = cv2.blur(stops_between(target, picture), (15, 15))
+    truth = np.zeros((len(KINDS), *stops.shape), np.float32)
+    truth[KINDS.index("low_light")] = LOW_LIGHT.severity(np.maximum(stops, 0))
+    truth[KINDS.index("over_exposure")] = OVER_EXPOSURE.severity(np.maximum(-stops, 0))
+    truth[truth < 0.2] = 0.0
+    return _pack(picture, truth, target, rng)
+
+
+def _pack(picture: Array, truth: Array, target: Array, rng: np.random.Generator) -> dict[str, Any]:
+    severity = np.stack([cv2.resize(np.ascontiguousarray(t), SIZE[::-1], interpolation=cv2.INTER_LINEAR) for t in truth])
+    severity = np.clip(severity * rng.normal(1.0, 0.12, (len(severity), 1, 1)), 0, 1)
+    if rng.random() < 0.3:
+        severity = np.stack([cv2.blur(np.ascontiguousarray(s), (9, 9)) for s in severity])
+    image, wanted = (cv2.resize(p, SIZE[::-1], interpolation=cv2.INTER_AREA).transpose(2, 0, 1) for p in (picture, target))
+    return {"image": np.ascontiguousarray(image), "severity": severity.astype(np.float32), "target": np.ascontiguousarray(wanted)}
+
+
+def toned(network: nn.Module, image: Tensor, severity: Tensor) -> Tensor:
+    """Parameters, upsampled, applied, and faded in with the severity as the tool does."""
+    maps = F.interpolate(network(image, severity), image.shape[2:], mode="bilinear", align_corners=False)
+    gate = (severity.amax(1, keepdim=True) * 6).clamp(0, 1)
+    return image + gate * (invert_tone(image, maps) - image)
+
+
+def loss(network: nn.Module, batch: dict[str, Tensor]) -> tuple[Tensor, dict[str, float]]:
+    """Charbonnier distance to the target."""
+    out = toned(network, batch["image"], batch["severity"])
+    error = out - batch["target"]
+    value = torch.sqrt(error * error + 1e-5).mean()
+    with torch.no_grad():
+        gain = _psnr(error) - _psnr(batch["image"] - batch["target"])
+    return value, {"gain": float(gain.mean()), "worse": float((gain < 0).float().mean())}
+
+
+def _psnr(error: Tensor) -> Tensor:
+    return -10 * torch.log10((error * error).mean((1, 2, 3)).clamp_min(1e-5))
+
+
+def recipe() -> Recipe:
+    network = ToneNetwork(len(KINDS))
+    held_out = Frames(held_out=True)
+    fit = [draw(held_out, np.random.default_rng((7, i)))["image"] for i in range(64)]
+    network.fit_features(torch.as_tensor(np.stack(fit)))
+
+    def validate(net: nn.Module) -> dict[str, Any]:
+        samples = [draw(held_out, np.random.default_rng((99, i))) for i in range(96)]
+        batch = {k: torch.as_tensor(np.stack([s[k] for s in samples])) for k in samples[0]}
+        with torch.no_grad():
+            return {k: round(v, 3) for k, v in loss(net, batch)[1].items()}
+
+    return Recipe(
+        name="tone",
+        network=network,
+        draw=draw,  # type: ignore[arg-type]
+        loss=loss,
+        example={"image": torch.rand(1, 3, 64, 96), "severity": torch.rand(1, 3, 64, 96)},
+        outputs=("maps",),
+        describe={
+            "summary": "parameters of the closed-form inverse of haze, low light and over-exposure, per 4×4 cell",
+            "kinds": list(KINDS),
+            "data": "train/bsd432, train/wallpapers, train/imagenet300, train/exposure_brackets, degraded by conservator.synthesis",
+            "inputs": {
+                "image": "float32 (N, 3, H, W), the whole frame, RGB in [0, 1], longer side 256, multiples of 8",
+                "severity": "float32 (N, 3, H, W), severity in [0, 1] of haze, low light, over-exposure",
+            },
+            "outputs": {"maps": "float32 (N, 7, H/4, W/4): veil, airlight RGB, log2 gain, lift, log2 gamma"},
+        },
+        validate=validate,
+        batch=12,
+        steps=3000,
+        rate=1e-3,
+        source=Frames,
+    )
+
+
+if __name__ == "__main__":
+    main(recipe())

@@ -128,7 +128,7 @@ def recipe() -> Recipe:
         },
         validate=validate,
         batch=12,
-        steps=5000,
+        steps=3500,
         rate=1.5e-3,
         source=Frames,
     )

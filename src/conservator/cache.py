@@ -34,7 +34,7 @@ class Cache:
         if self.folder is not None:
             try:
                 return np.asarray(np.load(self.folder / f"{key}.npy", allow_pickle=False), np.uint16)
-            except (OSError, ValueError):
+            except (OSError, ValueError, EOFError):
                 return None
         if key in self._kept:
             self._kept.move_to_end(key)
@@ -68,7 +68,7 @@ def key_of(*parts: Any) -> str:
     for part in parts:
         if isinstance(part, np.ndarray):
             digest.update(str((part.shape, part.dtype.str)).encode())
-            digest.update(memoryview(np.ascontiguousarray(part)).cast("B"))
+            digest.update(np.ascontiguousarray(part).data)
         else:
             digest.update(json.dumps(part, sort_keys=True, default=str).encode())
     return digest.hexdigest()

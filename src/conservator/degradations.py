@@ -68,16 +68,16 @@ class Degradation:
             share = np.sqrt(np.maximum(share, 0.0))
         elif self.scale is Scale.LOG:
             share = np.log(np.maximum(x, 1e-6) / self.none) / math.log(self.worst / self.none)
-        return np.clip(share, 0.0, 1.0).astype(np.float32)
+        return np.asarray(np.clip(share, 0.0, 1.0), np.float32)
 
     def value(self, severity: ArrayLike) -> NDArray[np.float32]:
         """Physical value of a severity in [0, 1]; the inverse of `severity` inside the range."""
         s = np.clip(np.asarray(severity, np.float32), 0.0, 1.0)
         if self.scale is Scale.LOG:
-            return (self.none * (self.worst / self.none) ** s).astype(np.float32)
+            return np.asarray(self.none * (self.worst / self.none) ** s, np.float32)
         if self.scale is Scale.ROOT:
             s = s * s
-        return (self.none + s * (self.worst - self.none)).astype(np.float32)
+        return np.asarray(self.none + s * (self.worst - self.none), np.float32)
 
     @property
     def threshold(self) -> float:
@@ -85,8 +85,8 @@ class Degradation:
         return float(self.severity(self.notice))
 
 
-NOISE = Degradation("noise", Stage.IMAGING, Sight.LOCAL, "σ in 8-bit levels", 0.0, 75.0, Scale.ROOT, 2.5)
-JPEG = Degradation("jpeg", Stage.COMPRESSION, Sight.LOCAL, "JPEG quality", 100.0, 5.0, Scale.LOG, 85.0)
+NOISE = Degradation("noise", Stage.IMAGING, Sight.LOCAL, "σ in 8-bit levels", 0.0, 75.0, Scale.ROOT, 4.0)
+JPEG = Degradation("jpeg", Stage.COMPRESSION, Sight.LOCAL, "JPEG quality", 100.0, 5.0, Scale.LOG, 80.0)
 MOTION_BLUR = Degradation("motion_blur", Stage.IMAGING, Sight.LOCAL, "extent in px", 0.0, 32.0, Scale.ROOT, 2.5)
 DEFOCUS_BLUR = Degradation("defocus_blur", Stage.IMAGING, Sight.LOCAL, "radius in px", 0.0, 8.0, Scale.ROOT, 1.0)
 LOW_RESOLUTION = Degradation("low_resolution", Stage.IMAGING, Sight.LOCAL, "shrink factor", 1.0, 4.0, Scale.LOG, 1.5)

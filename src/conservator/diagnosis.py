@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from conservator.degradations import BY_NAME, DEGRADATIONS, INDEX, NAMES
+from conservator.degradations import BY_NAME, CELL, DEGRADATIONS, INDEX, NAMES
 from conservator.pixels.types import Maps, Mask, Pixels
 from conservator.pixels.upsample import upsample
 from conservator.regions import Region
@@ -47,7 +47,7 @@ class Diagnosis:
 
     def cells(self, name: str) -> Mask:
         """Severity of one degradation on the cell grid, float32 (h, w)."""
-        return self.maps[INDEX[name]]
+        return np.asarray(self.maps[INDEX[name]])
 
     def damage(self) -> float:
         """Total perceived damage: mean over the frame of the sum of severities. 0 is clean."""
@@ -100,7 +100,9 @@ class _SeverityView(Mapping[str, Mask]):
         cells = d.cells(name)[None]
         if not cells.any():
             return np.zeros(d.size, np.float32)
-        return upsample(cells, d.size)[0]
+        # The grid's last cells may reach beyond the frame: upsample on whole cells, then look through the frame.
+        whole = (cells.shape[1] * CELL, cells.shape[2] * CELL)
+        return np.asarray(upsample(cells, whole, (0, 0, *d.size))[0])
 
     def __iter__(self) -> Iterator[str]:
         return iter(NAMES)

@@ -11,6 +11,8 @@ from typing import BinaryIO
 
 from conservator.errors import InputError, OutputError, UsageError
 
+_PIECE = 2**24  # bytes read at a time from a stream whose length is unknown
+
 
 def read_file(path: str | os.PathLike[str], limit: int) -> bytes:
     """All bytes of a regular file of at most `limit` bytes; InputError otherwise."""
@@ -18,27 +20,33 @@ def read_file(path: str | os.PathLike[str], limit: int) -> bytes:
         if not os.path.isfile(path):
             raise _not_a_file(Path(path))
         with open(path, "rb") as file:
-            return _limited(file, limit, str(path))
+            if os.fstat(file.fileno()).st_size > limit:
+                raise _too_long(limit, str(path))
+            return file.read()
     except (OSError, ValueError) as error:  # ValueError: a name no file can have
         raise InputError(f"{path!s} cannot be read ({error})", "a readable file", "check its permissions") from error
 
 
 def read_stream(stream: BinaryIO, limit: int) -> bytes:
     """The rest of a binary stream, at most `limit` bytes; UsageError when it yields text."""
+    pieces, length = [], 0
     try:
-        data = _limited(stream, limit, "the stream")
+        while piece := stream.read(_PIECE):
+            if not isinstance(piece, bytes):
+                raise UsageError(f"a stream of {type(piece).__name__}", "bytes", "open it in binary mode")
+            pieces.append(piece)
+            length += len(piece)
+            if length > limit:
+                raise _too_long(limit, "the stream")
+    except UsageError:  # is a ValueError, too
+        raise
     except (OSError, ValueError) as error:
         raise InputError(f"the stream cannot be read ({error})", "an open binary stream", "open it again") from error
-    if not isinstance(data, bytes):
-        raise UsageError(f"a stream of {type(data).__name__}", "bytes", "open it in binary mode")
-    return data
+    return b"".join(pieces)
 
 
-def _limited(stream: BinaryIO, limit: int, name: str) -> bytes:
-    data = stream.read(limit + 1)
-    if len(data) > limit:
-        raise InputError(f"more than {limit / 1e6:.0f} MB in {name}", "a photograph", "raise max_pixels if it is one")
-    return data
+def _too_long(limit: int, name: str) -> InputError:
+    return InputError(f"more than {limit / 1e6:.0f} MB in {name}", "a photograph", "raise max_pixels if it is one")
 
 
 def _not_a_file(path: Path) -> InputError:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import os
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO, TypeAlias, cast
@@ -39,7 +39,7 @@ class Photo(Frame):
     """
 
     source: Path | None = None
-    encoded: bytes | None = None
+    encoded: bytes | None = field(default=None, repr=False)
 
     @property
     def pixels(self) -> Pixels:

@@ -13,6 +13,7 @@ from conservator.diagnosis import Diagnosis
 from conservator.errors import ConservatorError, ToolFailed, UsageError
 from conservator.perception import observe
 from conservator.photo import Photo
+from conservator.pixels.reduce import mask_cells
 from conservator.pixels.types import Maps, Mask, Samples
 from conservator.plan import CannotTreat, Plan, Step
 from conservator.quality.guard import Verdict, examine_samples
@@ -107,6 +108,8 @@ class Session:
         self.steps: list[Step] = []
         self.cannot: list[CannotTreat] = []
         self.ledger.add("opened", size=list(photo.size), sha256=photo.sha256)
+        mask = self.limits.mask
+        self._open = None if mask is None else mask_cells(mask) > 0  # cells a mask leaves open, by which steps are judged
         self._key = key_of(photo.sha256, list(photo.size))
         self._previous: tuple[Samples, str, Diagnosis] | None = None
         self.diagnosis = self.first = self._look()
@@ -128,13 +131,14 @@ class Session:
         except ToolFailed as error:
             self.ledger.add("step_failed", tool=tool.name, error=str(error))
             return Outcome(step, 0.0, 0.0, failed=error)
-        before = self._severity(self.diagnosis, maps)
+        judged = maps if self._open is None else maps * self._open
+        before = self._severity(self.diagnosis, judged)
         self._previous = (self.samples, self._key, self.diagnosis)
         with self.ledger.timed("guard"):
-            verdict = examine_samples(self.samples, treated, maps.any(axis=0))
+            verdict = examine_samples(self.samples, treated, judged.any(axis=0))
         self.samples, self._key = treated, key
         self.diagnosis = self._look()
-        outcome = Outcome(step, before, self._severity(self.diagnosis, maps), verdict)
+        outcome = Outcome(step, before, self._severity(self.diagnosis, judged), verdict)
         self._report(outcome)
         return outcome
 

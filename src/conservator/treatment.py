@@ -7,18 +7,18 @@ import platform
 from dataclasses import dataclass
 from importlib import metadata
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
+from conservator import __version__
 from conservator.cache import Cache
 from conservator.diagnosis import Diagnosis
 from conservator.errors import InputError, UsageError
 from conservator.models.catalogue import MODELS
 from conservator.models.runtime import set_threads
 from conservator.perception import observe
-from conservator.photo import Photo, open_photo, save
+from conservator.photo import Photo, Source, open_photo, save
 from conservator.pixels.types import Mask, Pixels, Samples
 from conservator.plan import Step
 from conservator.policies import Policy, policy_named
@@ -27,9 +27,6 @@ from conservator.record import SCHEMA, Ledger, Listener, Record
 from conservator.session import Budget, Limits, Perceiver, Session
 from conservator.tools.registry import TOOLS
 from conservator.wishes import parse
-
-Source = str | Path | bytes | BinaryIO | NDArray[Any] | Photo | Any
-"""Path, bytes, binary stream, PIL image, uint8/uint16/float array or Photo."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -194,7 +191,7 @@ def _mask(source: Source | None, photo: Photo) -> Mask | None:
     if mask.size != photo.size:
         got, wanted = (f"{size[1]}×{size[0]}" for size in (mask.size, photo.size))
         raise UsageError(f"mask is {got}", f"the photo's {wanted}", "resize the mask")
-    return mask.samples.max(axis=2).astype(np.float32) / np.float32(65535)
+    return np.asarray(mask.samples.max(axis=2), np.float32) / np.float32(65535)
 
 
 def _treatment(session: Session, call: dict[str, Any], seed: int) -> Treatment:
@@ -236,9 +233,10 @@ def _record(session: Session, photo: Photo, call: dict[str, Any], seed: int) -> 
 
 
 def _digest(samples: Samples) -> str:
-    return hashlib.sha256(memoryview(np.ascontiguousarray(samples)).cast("B")).hexdigest()
+    return hashlib.sha256(np.ascontiguousarray(samples).data).hexdigest()
 
 
 def _versions() -> dict[str, str]:
-    packages = ("conservator", "numpy", "opencv-python-headless", "onnxruntime")
-    return {"python": platform.python_version(), **{p: metadata.version(p) for p in packages}}
+    packages = ("numpy", "opencv-python-headless", "onnxruntime")
+    known = {"conservator": __version__, "python": platform.python_version()}
+    return known | {p: metadata.version(p) for p in packages}

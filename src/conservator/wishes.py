@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 from conservator.degradations import NAMES
@@ -19,11 +20,11 @@ WORDS: dict[str, tuple[str, ...]] = {
     "defocus_blur": ("defocus", "defocus_blur", "out of focus", "blur", "失焦", "模糊"),
     "low_resolution": ("low resolution", "low_resolution", "pixelated", "upscale", "sharpen"),
 }
-_KEEP = ("keep", "leave", "preserve", "don't", "do not", "dont", "without", "no ", "not ", "保留", "不要")
+_KEEP = ("keep", "leave", "preserve", "don't", "do not", "dont", "without", "no", "not", "保留", "不要")
 _GENTLE = ("a little", "slightly", "gently", "a bit", "lightly", "轻微", "一点")
 _FILLER = set(
     "please the a an and only just of in on from this that it its photo picture image remove fix reduce clean clear "
-    "treat repair correct restore denoise dehaze derain deblur all any some my to touch up make less out get rid "
+    "treat repair correct restore not denoise dehaze derain deblur all any some my to touch up make less out get rid "
     "keep leave preserve don't do not dont without no little slightly gently bit lightly is are as".split()
 )
 _VERBS = {"denoise": "noise", "dehaze": "haze", "derain": "rain", "deblur": "defocus_blur"}
@@ -61,17 +62,22 @@ def parse(instruction: str | None) -> Wishes:
         kinds = _kinds(clause)
         if clause.strip() and (not kinds or _leftover(clause)):
             unknown.append(clause.strip())
-        (keep if any(word in clause for word in _KEEP) else wanted).update(kinds)
-        if any(word in clause for word in _GENTLE):
+        (keep if _says(clause, _KEEP) else wanted).update(kinds)
+        if _says(clause, _GENTLE):
             gentle.update(kinds)
     if unknown:
         raise UsageError(f"cannot: {'; '.join(unknown)}", f"words for {', '.join(NAMES)}", "rephrase or leave it out")
     return Wishes(frozenset(wanted) if wanted else None, frozenset(keep), frozenset(gentle))
 
 
+def _says(clause: str, words: Iterable[str]) -> bool:
+    """Whole words in languages that separate them ("grain" is not "rain"), substrings in Chinese."""
+    return any(re.search(rf"\b{re.escape(w)}\b", clause) if w.isascii() else w in clause for w in words)
+
+
 def _kinds(clause: str) -> set[str]:
-    found = {kind for kind, words in WORDS.items() if any(word in clause for word in words)}
-    found |= {kind for verb, kind in _VERBS.items() if verb in clause}
+    found = {kind for kind, words in WORDS.items() if _says(clause, words)}
+    found |= {kind for verb, kind in _VERBS.items() if _says(clause, [verb])}
     return found - {"defocus_blur"} if "motion_blur" in found and "focus" not in clause else found
 
 
@@ -79,5 +85,5 @@ def _leftover(clause: str) -> list[str]:
     """Words that neither name damage nor fill the sentence: a wish we must not guess at."""
     for words in WORDS.values():
         for word in sorted(words, key=len, reverse=True):
-            clause = clause.replace(word, " ")
+            clause = re.sub(rf"\b{re.escape(word)}\b" if word.isascii() else word, " ", clause)
     return [word for word in re.findall(r"[a-z'_]+", clause) if word not in _FILLER]

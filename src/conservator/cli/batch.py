@@ -1,4 +1,4 @@
-"""One job after another over many photographs: a bad one does not stop the rest, and the end says what became of all."""
+"""One job over many photographs: a bad one does not stop the rest, and the end says what became of all."""
 
 from __future__ import annotations
 

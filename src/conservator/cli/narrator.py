@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import time
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
@@ -16,6 +17,10 @@ from conservator.cli.phrases import phrase
 
 Failures = Sequence[tuple[str, int, str]]
 """(photograph, exit code, message) of each photograph that failed."""
+
+
+_LOG_WIDTH = 500
+"""Columns of a table in a log: a path folded into two lines cannot be searched for."""
 
 
 class Narrator(ABC):
@@ -35,6 +40,10 @@ class Narrator(ABC):
 
     def __exit__(self, kind: type[BaseException] | None, value: BaseException | None, tb: TracebackType | None) -> None:
         """Put the terminal back in order."""
+        self.close()
+
+    def close(self) -> None:  # noqa: B027 — only a live display has something to put back
+        """The batch is over, or broken off."""
 
     def begin(self, label: str) -> None:
         """The next photograph."""
@@ -98,13 +107,15 @@ class Plain(Narrator):
 
     def __init__(self, total: int) -> None:
         super().__init__(total)
-        # Soft wrapping: a path cut in two cannot be searched for in a log.
         self.console = Console(stderr=True, highlight=False, markup=False, soft_wrap=True)
+        if not self.console.is_terminal:
+            self.console.width = _LOG_WIDTH
 
     def show(self, label: str) -> None:
         """The photograph's name, its number and the time left."""
         place = f"[{self.number}/{self.total}] " if self.total > 1 else ""
-        left = f" (about {_duration(self.remaining)} left)" if self.remaining is not None else ""
+        seconds = self.remaining or 0.0
+        left = f" (about {_duration(seconds)} left)" if seconds >= 1.0 else ""
         self.console.print(f"{place}{label}{left}")
 
     def hear(self, event: Mapping[str, Any]) -> None:
@@ -135,7 +146,9 @@ class Live(Plain):
         super().__init__(total)
         columns = (TextColumn("{task.description}"), BarColumn(), TextColumn("{task.completed:.0f}/{task.total:.0f}"))
         times = (TimeElapsedColumn(), TextColumn("left"), TimeRemainingColumn())
-        self._progress = Progress(*columns, *times, console=self.console, transient=True)
+        # Standard output is taken in only where it shares the terminal: a pipe must get its lines untouched.
+        shared = sys.stdout.isatty()
+        self._progress = Progress(*columns, *times, console=self.console, transient=True, redirect_stdout=shared)
         self._photographs = self._progress.add_task("photographs", total=total, visible=total > 1)
         self._step: TaskID | None = None
 
@@ -143,7 +156,8 @@ class Live(Plain):
         self._progress.start()
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, value: BaseException | None, tb: TracebackType | None) -> None:
+    def close(self) -> None:
+        """Take the bars away."""
         self._progress.stop()
 
     def hear(self, event: Mapping[str, Any]) -> None:
@@ -185,8 +199,9 @@ def _failure_table(failures: Failures) -> Table:
     return table
 
 
-def _duration(seconds: float | None) -> str:
-    whole = round(seconds or 0.0)
+def _duration(seconds: float) -> str:
+    whole = round(seconds)
     if whole < 60:
         return f"{whole} s"
-    return f"{whole // 60} min {whole % 60:02d} s" if whole < 3600 else f"{whole // 3600} h {whole % 3600 // 60:02d} min"
+    minutes = whole // 60
+    return f"{minutes} min {whole % 60:02d} s" if minutes < 60 else f"{minutes // 60} h {minutes % 60:02d} min"

@@ -17,8 +17,8 @@ Photographs: TypeAlias = Annotated[
 Output: TypeAlias = Annotated[
     str | None,
     typer.Option(
-        "--output", "-o", help="A file, a folder (its tree is mirrored) or - for standard output. Default: beside the photograph.",
-        rich_help_panel=RESULTS,
+        "--output", "-o", rich_help_panel=RESULTS,
+        help="A file, a folder (trees are mirrored) or - for standard output. Default: beside the photograph.",
     ),
 ]  # fmt: skip
 Suffix: TypeAlias = Annotated[
@@ -37,8 +37,8 @@ Quality: TypeAlias = Annotated[
 RecordPath: TypeAlias = Annotated[
     Path | None,
     typer.Option(
-        "--record", help="Where the record goes: a file, or a folder for several photographs. Default: beside the result.",
-        rich_help_panel=RESULTS,
+        "--record", rich_help_panel=RESULTS,
+        help="Where the record goes: a file, or a folder for several photographs. Default: beside the result.",
     ),
 ]  # fmt: skip
 NoRecord: TypeAlias = Annotated[bool, typer.Option("--no-record", help="Write no record.", rich_help_panel=RESULTS)]
@@ -63,9 +63,12 @@ Mask: TypeAlias = Annotated[
     typer.Option(help="Greyscale picture of the photograph's size: white is treated, black is left alone."),
 ]
 Tile: TypeAlias = Annotated[
-    int | None, typer.Option(min=64, help="Side of the tiles in pixels; smaller needs less memory.", rich_help_panel=LIMITS)
+    int | None,
+    typer.Option(min=64, help="Side of the tiles in pixels; smaller needs less memory.", rich_help_panel=LIMITS),
 ]  # fmt: skip
 Threads: TypeAlias = Annotated[
     int | None,
-    typer.Option(min=1, envvar="CONSERVATOR_THREADS", help="Most threads to use. Default: every core.", rich_help_panel=LIMITS),
+    typer.Option(
+        min=1, envvar="CONSERVATOR_THREADS", rich_help_panel=LIMITS, help="Most threads to use. Default: every core."
+    ),
 ]  # fmt: skip

@@ -16,11 +16,12 @@ def phrase(event: Event) -> str | None:
 
 def found(degradations: Mapping[str, Mapping[str, Any]]) -> str:
     """What a diagnosis found, from the "degradations" of `Diagnosis.to_dict`."""
-    parts = [
-        f"{name.replace('_', ' ')} ({facts['typical_value']:g} {facts['unit']}, {facts['share_of_frame']:.0%} of the frame)"
-        for name, facts in degradations.items()
-    ]
+    parts = [f"{name.replace('_', ' ')} ({_extent(facts)})" for name, facts in degradations.items()]
     return ", ".join(parts) if parts else "nothing to treat"
+
+
+def _extent(facts: Mapping[str, Any]) -> str:
+    return f"{facts['typical_value']:g} {facts['unit']}, {facts['share_of_frame']:.0%} of the frame"
 
 
 def _opened(event: Event) -> str:

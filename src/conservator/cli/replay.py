@@ -15,7 +15,8 @@ from conservator.cli.treating import Wanted, treat_all
 def replay(
     record: Annotated[Path, typer.Argument(help="A record that restore or treat wrote.")],
     photograph: Annotated[
-        str | None, typer.Argument(help="The photograph, when it is no longer where the record says; - is standard input.")
+        str | None,
+        typer.Argument(help="The photograph, when it is no longer where the record says; - is standard input."),
     ] = None,
     output: options.Output = None,
     suffix: options.Suffix = ".replayed",

@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 import glob
+import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from conservator.errors import InputError, UsageError
-from conservator.pixels.codecs.sniff import RAW_SUFFIXES
 
 STREAM = "-"
 """Stands for standard input among the photographs and for standard output behind -o."""
 
-PICTURES = frozenset(".jpg .jpeg .jpe .jfif .png .webp .tif .tiff .avif .bmp .heic .heif .hif".split()) | RAW_SUFFIXES
+PICTURES = re.compile(
+    r"\.(jpe?g|jpe|jfif|png|webp|tiff?|avif|bmp|hei[cf]|hif"
+    r"|3fr|arw|cr[23]|dcr|dng|erf|fff|iiq|k25|kdc|mef|mos|mrw|nef|nrw|orf|pef|raf|raw|rw[2l]|sr[2fw]|x3f)",
+    re.IGNORECASE,
+)
 """Extensions looked for in folders; a file that is named itself may have any."""
 
 
@@ -83,7 +87,7 @@ def _fixed_part(pattern: Path) -> Path:
 
 def _is_picture(file: Path, root: Path) -> bool:
     hidden = any(part.startswith(".") for part in file.relative_to(root).parts)
-    return file.suffix.lower() in PICTURES and not hidden and file.is_file()
+    return PICTURES.fullmatch(file.suffix) is not None and not hidden and file.is_file()
 
 
 def _unique(sources: Iterable[Source]) -> Iterator[Source]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 
 from conservator.errors import InputError, OutputError
@@ -20,9 +21,15 @@ def read_stdin() -> bytes:
 def write_stdout(data: bytes) -> None:
     """Bytes to standard output; OutputError when that is a terminal or is closed."""
     if sys.stdout.isatty():
-        raise OutputError("a terminal on standard output", "a file or a pipe", "append > photo.png, or pass -o photo.png")
+        raise OutputError("a terminal on standard output", "a file or a pipe", "append > photo.png, or pass -o")
     try:
         sys.stdout.buffer.write(data)
         sys.stdout.buffer.flush()
     except OSError as error:
-        raise OutputError(f"standard output: {error.strerror}", "a reader", "check the command after the pipe") from error
+        _forget_stdout()
+        raise OutputError(f"standard output: {error.strerror}", "a reader", "check what reads it") from error
+
+
+def _forget_stdout() -> None:
+    """Keep Python from flushing what is left into the broken pipe when it exits."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

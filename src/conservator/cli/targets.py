@@ -24,12 +24,15 @@ CONTAINERS = {
     ".avif": "avif",
     ".bmp": "bmp",
 }
-"""Extensions that can be written and their containers; a copy of what the codecs know, because loading those is slow."""
+"""Extensions that can be written and their containers: a copy of what the codecs know, for those are slow to load."""
 
 LOSSLESS = ".png"
 """What "auto" gives a photograph whose own format cannot be written, such as camera RAW."""
 
 AUTO = "auto"
+
+SUFFIXES = (".restored", ".treated", ".replayed")
+"""What the commands put into the names of their results, unless told otherwise."""
 
 
 @dataclass(frozen=True)
@@ -125,11 +128,11 @@ def check_new(targets: Targets) -> None:
 
 
 def is_result(file: Path, root: Path, layout: Layout) -> bool:
-    """True for a file that an earlier run wrote: its name bears the suffix, or it lies in an output folder below root.
+    """True for a file that an earlier run wrote: its name bears a suffix, or it lies in an output folder below root.
 
     root   the folder that was searched
     """
-    if layout.suffix and f"{layout.suffix}." in file.name:
+    if any(f"{suffix}." in file.name for suffix in {layout.suffix, *SUFFIXES} - {""}):
         return True
     if layout.output in (None, STREAM):
         return False

@@ -14,9 +14,7 @@ if TYPE_CHECKING:
 
 
 def tools(
-    treating: Annotated[
-        list[str] | None, typer.Option(help="Only tools for this degradation; repeatable.")
-    ] = None,
+    treating: Annotated[list[str] | None, typer.Option(help="Only tools for this degradation; repeatable.")] = None,
     as_json: options.Json = False,
 ) -> None:
     """List the tools with what they treat, where their pixels come from, and their licence."""
@@ -51,5 +49,8 @@ def describe(tool: Tool) -> dict[str, Any]:
         "licence": card.licence,
         "source": card.source,
         "summary": card.summary,
-        "options": {name: {"default": option.default} for name, option in tool.options.items()},
+        "options": {
+            name: {"type": option.type.__name__, "default": option.default, "choices": list(option.choices)}
+            for name, option in tool.options.items()
+        },
     }

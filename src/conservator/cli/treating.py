@@ -96,7 +96,7 @@ def _write(treatment: Treatment, targets: Targets, wanted: Wanted) -> None:
         if targets.report is not None:
             from conservator.report import write_report
 
-            staging.add(targets.report, lambda place: write_report(treatment, place))
+            staging.add(targets.report, lambda place: write_report(treatment, place, overwrite=True))
         if targets.compare is not None:
             from conservator.report import compare
 
@@ -104,10 +104,7 @@ def _write(treatment: Treatment, targets: Targets, wanted: Wanted) -> None:
         if targets.picture is None:
             _stream(treatment, wanted)
         else:
-            # What the staging reserved is there to be replaced; whether the picture may be, was settled before.
-            staging.add(
-                targets.picture, lambda place: treatment.save(place, overwrite=True, quality=wanted.quality)
-            )
+            staging.add(targets.picture, lambda place: treatment.save(place, quality=wanted.quality))
 
 
 def _stream(treatment: Treatment, wanted: Wanted) -> None:
@@ -130,4 +127,3 @@ def _facts(treatment: Treatment, targets: Targets) -> dict[str, Any]:
         "steps": data["plan"],
         "cannot_treat": data["cannot_treat"],
     }
-

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import contextlib
 import json
-import os
+import shutil
 import tempfile
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -17,11 +16,11 @@ from numpy.typing import NDArray
 from conservator.errors import OutputError
 
 Write = Callable[[Path], object]
-"""Fills the empty file it is given."""
+"""Makes the file it is given the path of."""
 
 
 class Staging:
-    """Collects finished files under hidden names and moves all of them into place when its block ends well.
+    """Collects finished files in hidden folders and moves all of them into place when its block ends well.
 
     After an error or Ctrl-C none of them appears. Use as a context manager. OutputError when a place cannot be written.
     """
@@ -39,12 +38,11 @@ class Staging:
                     _move(unfinished, path)
         finally:
             for unfinished, _ in self._waiting:
-                with contextlib.suppress(OSError):
-                    unfinished.unlink(missing_ok=True)
+                shutil.rmtree(unfinished.parent, ignore_errors=True)
 
     def add(self, path: Path, write: Write) -> None:
-        """Let `write` fill what will become `path`; folders are made as needed."""
-        unfinished = _reserve(path)
+        """Let `write` make what will become `path`; folders are made as needed."""
+        unfinished = _hidden(path)
         self._waiting.append((unfinished, path))
         try:
             write(unfinished)
@@ -66,29 +64,20 @@ class Staging:
         self.add(path, lambda place: Image.fromarray(picture).save(place))
 
 
-def _reserve(path: Path) -> Path:
+def _hidden(path: Path) -> Path:
+    """The same name in a hidden folder beside it: on the same file system, and free."""
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        handle, name = tempfile.mkstemp(prefix=".conservator-", suffix=path.suffix, dir=path.parent)
+        return Path(tempfile.mkdtemp(prefix=".conservator-", dir=path.parent)) / path.name
     except OSError as error:
         raise _unwritable(path, error) from error
-    os.close(handle)
-    return Path(name)
 
 
 def _move(unfinished: Path, path: Path) -> None:
     try:
-        unfinished.chmod(0o666 & ~_umask())
         unfinished.replace(path)
     except OSError as error:
         raise _unwritable(path, error) from error
-
-
-def _umask() -> int:
-    """The process's mask; reading it means setting it for a moment."""
-    mask = os.umask(0)
-    os.umask(mask)
-    return mask
 
 
 def _unwritable(path: Path, error: OSError) -> OutputError:

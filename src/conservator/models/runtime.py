@@ -40,7 +40,7 @@ def run(
     try:
         outputs = tuple(session.run(None, dict(inputs), _run_options()))
     except Exception as error:  # ONNX Runtime's own exceptions share no base class but this
-        raise ToolFailed(f"model {_name(model)} on {_described(inputs)}: {error}", _declared(session)) from error
+        raise ToolFailed(f"model {_name(model)} on {_described(inputs)}: {_line(error)}", _declared(session)) from error
     for description, output in zip(session.get_outputs(), outputs, strict=True):
         if np.issubdtype(output.dtype, np.floating) and not np.isfinite(output).all():
             raise ToolFailed(f"model {_name(model)}: {description.name} holds NaN or infinity", "finite numbers")
@@ -97,7 +97,7 @@ def _load(path: Path, threads: int) -> Any:
     try:
         return runtime.InferenceSession(str(path), _options(runtime, threads), providers=["CPUExecutionProvider"])
     except Exception as error:
-        raise ModelMissing(f"{path} cannot be loaded: {error}", "an ONNX file", "download it again") from error
+        raise ModelMissing(f"{path} cannot be loaded: {_line(error)}", "an ONNX file", "download it again") from error
 
 
 def _runtime() -> Any:
@@ -113,7 +113,7 @@ def _options(runtime: Any, threads: int) -> Any:
     options.intra_op_num_threads = threads
     options.inter_op_num_threads = 1
     options.graph_optimization_level = runtime.GraphOptimizationLevel.ORT_ENABLE_ALL
-    options.log_severity_level = 3
+    options.log_severity_level = 4  # what goes wrong is raised, not printed
     # Idle threads that spin would slow down whatever else runs, the next tile's upsampling first of all.
     options.add_session_config_entry("session.intra_op.allow_spinning", "0")
     # A memory pattern is kept for every input shape ever seen, and tiles at the frame's borders have many.
@@ -126,6 +126,10 @@ def _run_options() -> Any:
     options = _runtime().RunOptions()
     options.add_run_config_entry("memory.enable_memory_arena_shrinkage", "cpu:0")
     return options
+
+
+def _line(error: Exception) -> str:
+    return " ".join(str(error).split())
 
 
 def _name(model: str | Path) -> str:

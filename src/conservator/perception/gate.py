@@ -13,8 +13,8 @@ from conservator.models.catalogue import MODELS
 from conservator.pixels.types import Mask
 from conservator.perception import frame, local
 
-SEED_PRECISION = 0.95
-GROW_PRECISION = 0.8
+SEED_PRECISION = 0.98
+GROW_PRECISION = 0.9
 SMALLEST = 12
 """Fewest cells of a treated patch: 12 cells are 28 × 28 px, below which a detection is a speck."""
 
@@ -44,7 +44,7 @@ class Gate:
         from scipy import ndimage
 
         low, high = self.grow[kind], self.seed[kind]
-        candidate = (presence >= min(low, high)) & (severity >= BY_NAME[kind].threshold * 0.5)
+        candidate = (presence >= min(low, high)) & (severity >= BY_NAME[kind].threshold)
         labels, count = ndimage.label(candidate, np.ones((3, 3)))
         if not count:
             return np.zeros_like(severity)

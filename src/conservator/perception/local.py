@@ -40,8 +40,9 @@ def _network(samples: Samples) -> Maps:
     # Below two cells a side there is nothing to compare a cell with.
     down, right = max(-height % CELL, 2 * CELL - height), max(-width % CELL, 2 * CELL - width)
     if down or right:
-        border = cv2.BORDER_REFLECT_101 if min(height, width) > 1 and max(down, right) < min(height, width) else cv2.BORDER_REPLICATE
-        pixels = cv2.copyMakeBorder(pixels, 0, down, 0, right, border)
+        mirror = max(down, right) < min(height, width)
+        border = cv2.BORDER_REFLECT_101 if mirror else cv2.BORDER_REPLICATE
+        pixels = np.asarray(cv2.copyMakeBorder(pixels, 0, down, 0, right, border), np.float32)
     return np.asarray(run(MODEL, {"image": np.ascontiguousarray(pixels.transpose(2, 0, 1))[None]})[0][0])
 
 
@@ -103,7 +104,8 @@ def _spread(total: Maps, weight: Maps, pitch: tuple[float, float]) -> Maps:
 
     def soften(plane: Maps) -> Maps:
         small = cv2.resize(plane, size, interpolation=cv2.INTER_AREA)
-        small = cv2.GaussianBlur(small, (0, 0), sigma[0] / shrink, sigmaY=sigma[1] / shrink, borderType=cv2.BORDER_REFLECT)
+        across, down = (reach / shrink for reach in sigma)
+        small = cv2.GaussianBlur(small, (0, 0), across, sigmaY=down, borderType=cv2.BORDER_REFLECT)
         return np.asarray(cv2.resize(small, weight.shape[::-1], interpolation=cv2.INTER_LINEAR))
 
     base = np.maximum(soften(weight), 1e-6)

@@ -49,5 +49,5 @@ def _fill(model: str, cells: Maps, raw: Maps, deviation: Maps, presence: Maps) -
 def _decide(gate: Gate, name: str, presence: Maps, severity: Maps) -> Maps:
     # One odd cell in a patch is doubt, not a hole in the damage: medians vote first.
     if min(presence.shape) >= 3:
-        presence, severity = (cv2.medianBlur(np.ascontiguousarray(m), 3) for m in (presence, severity))
+        presence, severity = (np.asarray(cv2.medianBlur(m, 3), np.float32) for m in (presence, severity))
     return gate.decide(name, presence, severity)

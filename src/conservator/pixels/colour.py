@@ -58,7 +58,7 @@ def _transform(mode: str, icc: bytes | None) -> Any:
     from PIL import ImageCms
 
     try:
-        source = ImageCms.ImageCmsProfile(BytesIO(icc)) if icc else ImageCms.createProfile(mode)
+        source = ImageCms.ImageCmsProfile(BytesIO(icc)) if icc else ImageCms.createProfile("LAB")
         return ImageCms.buildTransform(
             source,
             ImageCms.createProfile("sRGB"),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, NamedTuple, TypeAlias
 
 import numpy as np
@@ -35,13 +35,13 @@ class Frame:
     container  where it came from: "jpeg", "png", "webp", "tiff", "avif", "bmp", "heic", "raw" or "array"
     """
 
-    samples: Samples
-    alpha: NDArray[np.uint16] | None = None
+    samples: Samples = field(repr=False)
+    alpha: NDArray[np.uint16] | None = field(default=None, repr=False)
     depth: int = 8
     gray: bool = False
-    icc: bytes | None = None
-    exif: bytes | None = None
-    xmp: bytes | None = None
+    icc: bytes | None = field(default=None, repr=False)
+    exif: bytes | None = field(default=None, repr=False)
+    xmp: bytes | None = field(default=None, repr=False)
     container: str = "array"
 
     def __post_init__(self) -> None:
@@ -98,6 +98,19 @@ def array_rows(array: NDArray[Any]) -> Rows:
     """Rows of an array (H, W, channels)."""
     for band in bands(*array.shape[:2]):
         yield band.start, array[band]
+
+
+def straight_rows(array: NDArray[Any]) -> Rows:
+    """Rows of an array (H, W, 2 or 4) whose colours were multiplied by alpha, divided by it."""
+    for top, block in array_rows(array):
+        yield top, straight(np.multiply(block, 257, dtype=np.uint16) if block.dtype == np.uint8 else block)
+
+
+def straight(block: NDArray[np.uint16]) -> NDArray[np.uint16]:
+    """Colours divided by alpha, the last channel; black where alpha is 0."""
+    alpha = block[..., -1:].astype(np.float64)
+    colour = np.rint(block[..., :-1] * (65535.0 / np.maximum(alpha, 1.0)))
+    return np.concatenate([np.minimum(colour, 65535.0).astype(np.uint16), block[..., -1:]], axis=-1)
 
 
 def as_stored(array: NDArray[Any], turn: int) -> NDArray[Any]:
@@ -176,7 +189,7 @@ def luma(samples: Samples) -> NDArray[np.uint16]:
 
 
 def output_rows(frame: Frame, depth: int) -> Rows:
-    """Rows for a writer: uint8 or uint16 (rows, W, 1 | 2 | 3 | 4), colour or grey, then alpha."""
+    """Rows for a writer: uint8 or uint16 (rows, W, 1 | 2 | 3 | 4), colour or (as luma) grey, then alpha."""
     for band in bands(*frame.size):
         block = luma(frame.samples[band]) if frame.gray else frame.samples[band]
         if frame.alpha is not None:

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Iterable, Sequence
-from typing import NamedTuple
+from typing import Literal, NamedTuple, TypeAlias
+
+Order: TypeAlias = Literal["<", ">"]
+"""Byte order of a TIFF file, as struct and numpy write it."""
 
 FIRST = -1
 """Stands for the offset of the first directory, which the header holds."""
@@ -20,43 +23,48 @@ _BYTES_PER_VALUE = {1: 1, 2: 1, 3: 2, 4: 4, 5: 8, 6: 1, 7: 1, 8: 2, 9: 4, 10: 8,
 _FORMATS = {BYTE: "B", SHORT: "H", LONG: "I", 13: "I"}
 
 _LAYOUT_TAGS = {*range(254, 267), *range(277, 282), *range(288, 294), *range(320, 329), *range(332, 343)}
+_RAW_TAGS = {33421, 33422, *range(50706, 52600)}  # colour filter array and DNG: a developed picture is neither
 _ABOUT_THE_FILE = frozenset(
-    _LAYOUT_TAGS | {STRIP_OFFSETS, PLANAR, 301, PREDICTOR, 330, 347, *range(512, 533), XMP, 34377, ICC, 37724}
+    _LAYOUT_TAGS
+    | _RAW_TAGS
+    | {STRIP_OFFSETS, PLANAR, 301, PREDICTOR, 330, 347, *range(512, 533), XMP, 34377, ICC, 37724}
 )
 """Tags that describe how the picture is stored (or hold other things than EXIF): not for the next file."""
 
 
 class Entry(NamedTuple):
-    """One tag: its value's raw bytes, in the byte order of the file, and where its 12 bytes start."""
+    """One tag: how many numbers of which kind, their raw bytes in the file's order, and where its 12 bytes start."""
 
     tag: int
     kind: int
-    count: int
+    length: int
     value: bytes
     start: int = 0
 
-    def numbers(self, order: str) -> tuple[int, ...]:
+    def numbers(self, order: Order) -> tuple[int, ...]:
         """The values of a BYTE, SHORT or LONG tag; () for other kinds."""
         code = _FORMATS.get(self.kind)
-        return struct.unpack(f"{order}{self.count}{code}", self.value) if code else ()
+        return struct.unpack(f"{order}{self.length}{code}", self.value) if code else ()
 
-    def number(self, order: str, default: int = 0) -> int:
+    def number(self, order: Order, default: int = 0) -> int:
         """The first value of a BYTE, SHORT or LONG tag."""
         return next(iter(self.numbers(order)), default)
 
 
-def entry(tag: int, kind: int, values: Sequence[int] | bytes, order: str) -> Entry:
+def entry(tag: int, kind: int, values: Sequence[int] | bytes, order: Order) -> Entry:
     """An entry from numbers, or from bytes as they are."""
     raw = values if isinstance(values, bytes) else struct.pack(f"{order}{len(values)}{_FORMATS[kind]}", *values)
     return Entry(tag, kind, len(values), raw)
 
 
-def read_header(data: bytes | bytearray) -> str | None:
+def read_header(data: bytes | bytearray) -> Order | None:
     """Byte order of a classic TIFF file for struct, "<" or ">"; None for anything else, BigTIFF too."""
-    return {b"II*\0": "<", b"MM\0*": ">"}.get(bytes(data[:4])) if len(data) >= 8 else None
+    if len(data) < 8 or data[:4] not in (b"II*\0", b"MM\0*"):
+        return None
+    return "<" if data[:2] == b"II" else ">"
 
 
-def read_ifd(data: bytes | bytearray, offset: int, order: str) -> list[Entry]:
+def read_ifd(data: bytes | bytearray, offset: int, order: Order) -> list[Entry]:
     """Entries of the directory at `offset` (or FIRST).
 
     Entries that point outside the file are left out, and so is what would make the values larger than the file.
@@ -76,12 +84,12 @@ def read_ifd(data: bytes | bytearray, offset: int, order: str) -> list[Entry]:
     return entries
 
 
-def first_ifd(data: bytes | bytearray, order: str) -> int:
+def first_ifd(data: bytes | bytearray, order: Order) -> int:
     """Offset of the first directory; `data` holds at least the header."""
     return int(struct.unpack_from(order + "I", data, 4)[0])
 
 
-def _read_entry(data: bytes | bytearray, start: int, order: str, budget: int) -> Entry | None:
+def _read_entry(data: bytes | bytearray, start: int, order: Order, budget: int) -> Entry | None:
     tag, kind, count = struct.unpack_from(order + "HHI", data, start)
     size = _BYTES_PER_VALUE.get(kind, 0) * count
     at = start + 8
@@ -92,7 +100,7 @@ def _read_entry(data: bytes | bytearray, start: int, order: str, budget: int) ->
     return Entry(tag, kind, count, bytes(data[at : at + size]), start)
 
 
-def ifd_bytes(entries: Iterable[Entry], offset: int, order: str) -> bytes:
+def ifd_bytes(entries: Iterable[Entry], offset: int, order: Order) -> bytes:
     """A directory that will stand at `offset`, its long values right behind it, and no next directory."""
     ordered = sorted(entries)
     at = offset + 2 + 12 * len(ordered) + 4
@@ -124,7 +132,7 @@ def extract_exif(data: bytes) -> bytes | None:
     return data[:4] + struct.pack(order + "I", 8) + _moved(data, entries, 8, order)
 
 
-def _moved(data: bytes, entries: list[Entry], offset: int, order: str) -> bytes:
+def _moved(data: bytes, entries: list[Entry], offset: int, order: Order) -> bytes:
     """The directory rewritten to stand at `offset`, followed by the directories it points to."""
     own = len(ifd_bytes(entries, offset, order))
     behind, rewritten = b"", []
@@ -137,7 +145,7 @@ def _moved(data: bytes, entries: list[Entry], offset: int, order: str) -> bytes:
     return ifd_bytes(rewritten, offset, order) + behind
 
 
-def _nested(data: bytes, pointer: Entry, order: str) -> list[Entry]:
+def _nested(data: bytes, pointer: Entry, order: Order) -> list[Entry]:
     """Only the EXIF directory points further, and only to the interoperability one: no file can send us in circles."""
     allowed = (INTEROP_IFD,) if pointer.tag == EXIF_IFD else ()
     nested = read_ifd(data, pointer.number(order), order)

@@ -9,7 +9,18 @@ from __future__ import annotations
 import re
 import struct
 
-from conservator.pixels.ifd import EXIF_IFD, FIRST, LONG, ORIENTATION, SHORT, Entry, first_ifd, read_header, read_ifd
+from conservator.pixels.ifd import (
+    EXIF_IFD,
+    FIRST,
+    LONG,
+    ORIENTATION,
+    SHORT,
+    Entry,
+    Order,
+    first_ifd,
+    read_header,
+    read_ifd,
+)
 
 _PIXEL_X, _PIXEL_Y = 0xA002, 0xA003
 _XMP_ORIENTATION = re.compile(rb"(tiff:Orientation\s*(?:=\s*[\"']|>\s*))[1-8](?=\s*[\"'<])")
@@ -46,10 +57,10 @@ def upright_xmp(xmp: bytes | None) -> bytes | None:
 
 
 def describing(exif: bytes | None, height: int, width: int) -> bytes | None:
-    """The same block made true for new pixels: their size, and no thumbnail, which would show the old picture."""
+    """The same block made true for new, upright pixels: their size, and no thumbnail of the old ones."""
     if exif is None:
         return None
-    patched = bytearray(exif)
+    patched = bytearray(upright(exif) or exif)
     _unlink_thumbnail(patched)
     details = _find(exif, FIRST, EXIF_IFD)
     if details:
@@ -75,14 +86,14 @@ def without_orientation(exif: bytes | None) -> bytes | None:
     return bytes(patched)
 
 
-def _order(exif: bytes | bytearray) -> str:
+def _order(exif: bytes | bytearray) -> Order:
     return read_header(exif) or "<"
 
 
 def _find(exif: bytes, ifd: int, tag: int) -> Entry | None:
     """The entry of a tag that holds one number; None when absent."""
     entries = read_ifd(exif, ifd, _order(exif))
-    return next((e for e in entries if e.tag == tag and e.count == 1 and e.kind in (SHORT, LONG)), None)
+    return next((e for e in entries if e.tag == tag and e.length == 1 and e.kind in (SHORT, LONG)), None)
 
 
 def _write(exif: bytearray, entry: Entry | None, value: int) -> None:

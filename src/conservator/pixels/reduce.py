@@ -61,6 +61,17 @@ def thumbnail(samples: Samples, longest: int) -> Pixels:
     return to_pixels(np.asarray(cv2.resize(samples, size, interpolation=cv2.INTER_AREA), np.uint16))
 
 
+def fitted(small: Pixels, longest: int = 256, multiple: int = 8) -> Pixels:
+    """A thumbnail stretched to a long side of `longest` px and sides that are multiples of `multiple`, for a network."""
+    import cv2
+
+    scale = longest / max(small.shape[:2])
+    height, width = (max(2 * multiple, round(n * scale / multiple) * multiple) for n in small.shape[:2])
+    shrink = width * height < small.shape[0] * small.shape[1]
+    method = cv2.INTER_AREA if shrink else cv2.INTER_LINEAR
+    return np.asarray(np.clip(cv2.resize(small, (width, height), interpolation=method), 0.0, 1.0), np.float32)
+
+
 def resample(maps: Maps, size: tuple[int, int]) -> Maps:
     """Maps (C, h, w) that span the frame on another grid that spans it, by area: float32 (C, *size)."""
     edges = [np.arange(n + 1) / n for n in maps.shape[1:]]

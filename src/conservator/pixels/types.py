@@ -30,5 +30,5 @@ def to_pixels(samples: Samples) -> Pixels:
 def to_samples(pixels: Pixels, depth: int = 16) -> Samples:
     """Float pixels to samples, clipped to [0, 1]; depth 8 rounds to the 256 values an 8-bit file can hold."""
     if depth == 8:
-        return np.rint(np.clip(pixels, 0.0, 1.0) * np.float32(255.0)).astype(np.uint16) * np.uint16(257)
-    return np.rint(np.clip(pixels, 0.0, 1.0) * np.float32(65535.0)).astype(np.uint16)
+        return np.asarray(np.rint(np.clip(pixels, 0.0, 1.0) * np.float32(255.0)), np.uint16) * np.uint16(257)
+    return np.asarray(np.rint(np.clip(pixels, 0.0, 1.0) * np.float32(65535.0)), np.uint16)

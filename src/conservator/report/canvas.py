@@ -50,7 +50,8 @@ def bounded(picture: Picture, longest: int = LONGEST) -> Bytes:
 
 def as_bytes(pixels: Pixels) -> Bytes:
     """Float pixels (…) in [0, 1] to uint8, clipped."""
-    return np.rint(np.clip(pixels, 0.0, 1.0) * np.float32(255.0)).astype(np.uint8)
+    levels: Pixels = np.rint(np.clip(pixels, 0.0, 1.0) * np.float32(255.0))
+    return levels.astype(np.uint8)
 
 
 def fitted(picture: Bytes, size: tuple[int, int]) -> Bytes:

@@ -7,9 +7,7 @@ from numpy.typing import ArrayLike, NDArray
 
 Bytes = NDArray[np.uint8]
 
-_INFERNO = (
-    "000004 160b39 420a68 6a176e 932667 bc3754 dd513a f37819 fca50a f6d746 fcffa4"  # every tenth of the map
-)
+_INFERNO = "000004 160b39 420a68 6a176e 932667 bc3754 dd513a f37819 fca50a f6d746 fcffa4"  # at 0, 0.1 … 1
 
 _REGIONS = "56b4e9 e69f00 009e73 cc79a7 f0e442 d55e00 0072b2 b8b8b8"
 
@@ -37,7 +35,8 @@ The colour map is "inferno" by Nathaniel Smith and Stéfan van der Walt (matplot
 def heat(severity: ArrayLike) -> Bytes:
     """uint8 (…, 3) colour of severities (…), clipped to [0, 1]; NaN has the colour of 0."""
     share = np.nan_to_num(np.asarray(severity, np.float32), nan=0.0)
-    return RAMP[np.rint(np.clip(share, 0.0, 1.0) * 255.0).astype(np.uint8)]
+    levels = np.rint(np.clip(share, 0.0, 1.0) * 255.0).astype(np.uint8)
+    return np.asarray(RAMP[levels], np.uint8)
 
 
 def region_colour(index: int) -> tuple[int, int, int]:

@@ -48,5 +48,5 @@ def _jpeg(picture: Bytes, quality: int, icc: bytes | None) -> bytes:
     out = BytesIO()
     sampling = 0 if quality > 90 else 2  # 4:4:4 while there is room, then 4:2:0
     image = Image.fromarray(np.ascontiguousarray(picture))
-    image.save(out, "JPEG", quality=quality, subsampling=sampling, optimize=True, icc_profile=icc)
+    image.save(out, "JPEG", quality=quality, subsampling=sampling, icc_profile=icc)
     return out.getvalue()

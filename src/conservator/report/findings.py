@@ -15,8 +15,8 @@ from conservator.report import words
 from conservator.report.canvas import Bytes
 from conservator.report.colours import RAMP
 from conservator.report.encode import jpegs
-from conservator.report.layout import bar, figure, section, swatch, table
-from conservator.report.markup import Markup, element
+from conservator.report.layout import bar, figure, percent, section, swatch, table
+from conservator.report.markup import Child, Markup, element
 from conservator.report.overlay import overlay, region_shade
 from conservator.report.pictures import heatmap
 
@@ -48,13 +48,12 @@ def found(before: Diagnosis, after: Diagnosis, preview: Bytes, icc: bytes | None
         return section("found", "What was found", element("p", "Nothing that a viewer would notice."))
     rows = [_row(name, before, after) for name in before.degradations]
     rows += [_row(name, before, after) for name in after.degradations if name not in before.degradations]
-    head = ("Damage", "Before", "After", "Share of frame before")
     maps = [_heat(name, before, preview, icc) for name in before.degradations]
     return section(
         "found",
         "What was found",
         element("p", "Typical values where the damage is, and the worst place. They are estimates.", class_="lead"),
-        table("Damage before and after treatment", head, rows),
+        table("Damage before and after treatment", ("Damage", "Before", "After"), rows),
         element("h3", "Where it is"),
         _legend(),
         element("div", *maps, class_="maps"),
@@ -67,19 +66,20 @@ def regions(diagnosis: Diagnosis, preview: Bytes, icc: bytes | None) -> Markup |
         return None
     picture = overlay(preview, diagnosis.regions)
     (source,) = jpegs([picture], _OVERLAY_BYTES, icc)
+    alt = "The photo before treatment with its regions outlined; the table below says the same."
     rows = [_region_row(i, region) for i, region in enumerate(diagnosis.regions)]
     return section(
         "regions",
         "Region by region",
-        figure(source, "The photo before treatment with its regions outlined; the table below says the same.", picture),
+        element("div", figure(source, alt, picture), class_="fitting"),
         table("Regions and what ails them", ("Region", "Share of frame", "What ails it"), rows),
     )
 
 
-def _row(name: str, before: Diagnosis, after: Diagnosis) -> Sequence[Markup | str]:
+def _row(name: str, before: Diagnosis, after: Diagnosis) -> Sequence[Child]:
     first, last = Finding.of(before.cells(name)), Finding.of(after.cells(name))
-    share = "none" if first is None else f"{max(first.share, 0.001):.0%}" if first.share >= 0.01 else "under 1%"
-    return element("span", words.title(name), class_="kind"), _state(name, first), _state(name, last), share
+    share = element("span", f"{percent(first.share)} of the frame", class_="quiet") if first else None
+    return [element("span", words.title(name), class_="kind"), share], _state(name, first), _state(name, last)
 
 
 def _state(name: str, finding: Finding | None) -> Markup:
@@ -112,13 +112,13 @@ def _stop(level: int) -> Markup:
     return element("stop", offset=f"{level / 255:.3f}", stop_color=f"#{red:02x}{green:02x}{blue:02x}")
 
 
-def _region_row(index: int, region: Region) -> Sequence[Markup | str]:
+def _region_row(index: int, region: Region) -> Sequence[Child]:
     shade = region_shade(index, region)
     name = element("span", swatch(shade), element("bdi", region.id), class_="kind")
     source = element("span", f"drawn by {region.source}", class_="quiet")
     ailing = [_ailment(kind, region.severities[kind]) for kind in words.worst_first(region.severities)]
     what = element("ul", *ailing, class_="ailments") if ailing else element("span", "nothing: clean", class_="quiet")
-    return element("div", name, source), f"{region.area:.0%}", what
+    return element("div", name, source), percent(region.area), what
 
 
 def _ailment(name: str, severity: float) -> Markup:

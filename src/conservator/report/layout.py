@@ -30,7 +30,7 @@ def _table_row(row: Sequence[Child]) -> Markup:
 def figure(source: Markup, alt: str, picture: Bytes, caption: Child = None) -> Markup:
     """An image with the size it has, so that nothing jumps while the page loads."""
     height, width = picture.shape[:2]
-    image = element("img", src=source, alt=alt, width=width, height=height, decoding="async")
+    image = element("img", src=source, alt=alt, width=width, height=height)
     return element("figure", image, element("figcaption", caption) if caption is not None else None)
 
 
@@ -59,3 +59,10 @@ def swatch(colour: Colour) -> Markup:
 def code(text: str) -> Markup:
     """A hash or a name for machines, which may break anywhere."""
     return element("code", text)
+
+
+def percent(share: float) -> str:
+    """A share in words that never round a remainder away: "under 1%", "over 99%"."""
+    if 0.0 < share < 0.01:
+        return "under 1%"
+    return "over 99%" if 0.99 < share < 1.0 else f"{share:.0%}"

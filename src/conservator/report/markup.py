@@ -13,7 +13,7 @@ from typing import TypeAlias
 LONGEST_TEXT = 600
 """Characters after which one string is cut: a page is for reading, and its size has a bound."""
 
-_VOID = frozenset({"meta", "img", "input", "link", "br", "hr", "rect"})
+_VOID = frozenset({"meta", "img", "input", "link", "br", "hr"})
 
 
 class Markup(str):
@@ -22,7 +22,7 @@ class Markup(str):
     __slots__ = ()
 
 
-Child: TypeAlias = "str | int | float | None | Iterable[Child]"
+Child: TypeAlias = "str | int | float | Iterable[Child] | None"
 
 
 def element(tag: str, *children: Child, **attributes: str | int | float | bool | None) -> Markup:
@@ -47,13 +47,19 @@ def joined(children: Child) -> Markup:
 
 
 def readable(text: str) -> str:
-    """Text that shows what it says: control characters, bidirectional overrides and broken bytes become "�"."""
-    kept = "".join("\ufffd" if unicodedata.category(c) in _UNREADABLE and c not in "\n\t" else c for c in text)
+    """Text that shows what it says: control characters, direction overrides and broken bytes become "\ufffd"."""
+    kept = "".join("\ufffd" if _deceives(c) else c for c in text)
     return kept if len(kept) <= LONGEST_TEXT else kept[:LONGEST_TEXT] + "…"
 
 
-_UNREADABLE = frozenset({"Cc", "Cf", "Cs"})
-"""Control, format (bidirectional overrides, zero-width), and surrogates, which stand for bytes that are no UTF-8."""
+_DIRECTIONS = frozenset(chr(code) for code in (0x061C, 0x200E, 0x200F, *range(0x202A, 0x202F), *range(0x2066, 0x206A)))
+"""Characters that reorder what follows: "gpj.exe" can be made to look like "exe.jpg"."""
+
+
+def _deceives(char: str) -> bool:
+    if char in _DIRECTIONS:
+        return True
+    return char not in "\n\t" and unicodedata.category(char) in ("Cc", "Cs")  # Cs: bytes of a name that is no UTF-8
 
 
 def _attribute(name: str, value: str | int | float | bool | None) -> str:

@@ -19,7 +19,7 @@ SMALLEST = 640
 
 _TINT = 0.28
 _LABELLED = 2  # degradations a label names
-_PLACES = 64  # positions tried before two labels may overlap
+_PLACES = 400  # positions tried before two labels may overlap
 
 
 def overlay(photo: Picture, regions: Sequence[Region], longest: int = LONGEST) -> Bytes:
@@ -28,7 +28,7 @@ def overlay(photo: Picture, regions: Sequence[Region], longest: int = LONGEST) -
     photo    (H, W, 3): Samples, Pixels or uint8; shown with a long side of at most `longest` pixels
     regions  masks of any resolution that span the frame; parts where a mask is ≥ 0.5 are outlined
 
-    A label names the region and its two worst degradations. Regions that nothing ails are outlined in white, not tinted.
+    A label names the region and its two worst degradations. Regions that nothing ails have a white outline and no tint.
     """
     picture = bounded(photo, longest)
     side = max(picture.shape[:2])
@@ -71,7 +71,7 @@ def _dark(colour: Colour) -> Colour:
 
 def _labelled(picture: Bytes, drawn: Sequence[tuple[Mask, Colour, Region]]) -> Bytes:
     image, taken = Image.fromarray(picture), list[Box]()
-    size = max(12.0, max(picture.shape[:2]) / 62)
+    size = max(12.0, max(picture.shape[:2]) / 50)
     for mask, colour, region in drawn:
         label = Label(_lines(region), colour, size)
         box = _place(mask, label.extent(), taken)
@@ -95,7 +95,7 @@ def _place(mask: Mask, extent: tuple[int, int], taken: Sequence[Box]) -> Box:
 
 
 def _depths(mask: Mask) -> Iterator[tuple[int, int]]:
-    """Points of the region, the deepest first, each far from the ones before; the strongest point if it has no inside."""
+    """Points of the region, the deepest first, each far from the ones before; one at least."""
     import cv2
 
     step = max(1, max(mask.shape) // 200)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from conservator.report import words
 from conservator.report.canvas import Bytes, bounded, fitted
 from conservator.report.details import Detail, details
 from conservator.report.encode import jpegs
@@ -14,7 +15,7 @@ if TYPE_CHECKING:
     from conservator.treatment import Treatment
 
 _FRAME_BYTES = 900_000
-_DETAIL_BYTES = 110_000
+_DETAIL_BYTES = 150_000
 
 
 def previews(treatment: Treatment) -> tuple[Bytes, Bytes]:
@@ -31,24 +32,26 @@ def comparison(treatment: Treatment, before: Bytes, after: Bytes, icc: bytes | N
     if treatment.unchanged:
         (source,) = jpegs([after], _FRAME_BYTES, icc)
         caption = "The photo comes back as it went in, to the bit."
-        return section("look", "The photo", figure(source, "The photo, unchanged", after, caption))
+        shown = figure(source, "The photo, unchanged", after, caption)
+        return section("look", "The photo", element("div", shown, class_="frame"))
     sources = jpegs([before, after], _FRAME_BYTES, icc)
-    shown = [
+    sides = [
         element("div", figure(source, alt, after, name), class_=name.lower())
         for source, name, alt in zip(
             sources, ("Before", "After"), ("The photo before treatment", "The photo after treatment"), strict=True
         )
     ]
     handle = element("span", class_="handle", aria_hidden="true")
-    return section("look", "Before and after", element("div", *shown, handle, class_="pair", id="pair"), _control())
+    pair = element("div", *sides, handle, class_="pair", id="pair")
+    return section("look", "Before and after", element("div", pair, _control(), class_="frame", id="frame"))
 
 
 def _control() -> Markup:
     """The slider itself, hidden until the script that moves it runs."""
     range_ = element("input", type="range", id="split", min="0", max="100", value="50", step="1",
                      aria_label="How much of the picture shows the photo before treatment")  # fmt: skip
-    words = [element("span", text, aria_hidden="true") for text in ("After", "Before")]
-    return element("div", words[0], range_, words[1], class_="control", id="control", hidden=True)
+    left, right = (element("span", text, aria_hidden="true") for text in ("Before", "After"))
+    return element("div", left, range_, right, class_="control", id="control", hidden=True)
 
 
 def closeups(treatment: Treatment, icc: bytes | None) -> Markup | None:
@@ -58,16 +61,16 @@ def closeups(treatment: Treatment, icc: bytes | None) -> Markup | None:
     found = details(treatment.original.samples, treatment.photo.samples, treatment.diagnosis)
     if not found:
         return None
-    lead = "Noise, blur and compression blocks disappear when a photo is shrunk to fit a page. These places are not shrunk."
+    lead = "Noise, blur and compression blocks vanish when a photo is shrunk to fit a page. These places are not."
     return section("details", "At full size", element("p", lead, class_="lead"), [_closeup(d, icc) for d in found])
 
 
 def _closeup(detail: Detail, icc: bytes | None) -> Markup:
     y0, x0, y1, x1 = detail.box
-    place = f"x {x0}…{x1}, y {y0}…{y1}"
+    place = f"{words.title(detail.kind)} at x {x0} to {x1}, y {y0} to {y1}"
     sources = jpegs([detail.before, detail.after], _DETAIL_BYTES, icc)
     pair = [
-        figure(source, f"{name} treatment at {place}", detail.after, f"{name}, {place}")
+        figure(source, f"{place}, {name.lower()} treatment", detail.after, name)
         for source, name in zip(sources, ("Before", "After"), strict=True)
     ]
-    return element("div", pair, class_="closeup")
+    return element("div", element("h3", place), element("div", pair, class_="closeup"))

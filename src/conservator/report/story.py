@@ -94,21 +94,16 @@ def stopped(events: Iterable[Mapping[str, Any]]) -> str:
     return next((str(e["reason"]) for e in reversed(list(events)) if e["type"] == "stopped"), "")
 
 
-def aim(attempt: Attempt) -> str:
-    """What was tried: "denoise was to reduce noise and JPEG compression in r1, at strength 0.5." """
-    kinds = words.listed([words.lower(kind) for kind in attempt.treats])
-    strength = "" if attempt.strength == 1.0 else f", at {attempt.strength:g} times the strength the diagnosis asks for"
-    return f"{attempt.tool} was to reduce {kinds} {where(attempt.regions)}{strength}."
-
-
 def effect(attempt: Attempt) -> str:
     """What a second look showed; "" for an attempt that did not finish."""
     if attempt.before is None or attempt.after is None or attempt.before <= 0.0:
         return ""
     change = attempt.after / attempt.before - 1.0
-    direction = "fell" if change <= 0.0 else "rose"
+    direction = "down" if change <= 0.0 else "up"
+    if abs(change) < 0.005:
+        return f"A second look found the severity unchanged at {attempt.after:.2f}."
     return (
-        f"Seen again, the severity it was to treat {direction} by {abs(change):.0%}, "
+        f"A second look found the severity {direction} by {abs(change):.0%}, "
         f"from {attempt.before:.2f} to {attempt.after:.2f}."
     )
 

@@ -16,7 +16,8 @@ def partition(image: Pixels, rng: np.random.Generator, count: int) -> list[Mask]
     """`count` soft masks, float32 (H, W), that sum to 1; each is exactly 0 outside its feathered outline."""
     draw = (_gradient, _voronoi, _superpixels, _shapes)[int(rng.integers(4))]
     labels = draw(image, rng, count)
-    feather = int(rng.choice([1, 5, 9, 17, 33]))
+    widest = max(1, min(image.shape[:2]) // 16) * 2 + 1  # a region must keep a core
+    feather = min(int(rng.choice([1, 5, 9, 17, 33])), widest)
     masks = [(labels == i).astype(np.float32) for i in range(count)]
     if feather == 1:
         return masks

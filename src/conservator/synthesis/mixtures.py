@@ -34,6 +34,10 @@ COMBINATIONS: dict[str, tuple[tuple[str, ...], ...]] = {
 """AgenticIR's groups (arXiv 2410.17809), applied in the order written."""
 
 
+LEAST_CORE = 0.1
+"""Least share of the frame that the clean region's untouched core takes, where the partition allows it."""
+
+
 @dataclass(frozen=True, eq=False)
 class Sample:
     """A damaged photograph whose truth is known.
@@ -56,7 +60,7 @@ class Sample:
         touched = np.zeros(self.clean.shape[:2], np.float32)
         for damage in self.damages:
             touched = np.maximum(touched, 1.0 if damage.mask is None else damage.mask)
-        return (touched == 0).astype(np.float32)
+        return np.asarray(touched == 0, np.float32)
 
     def without(self, kinds: Sequence[str]) -> Pixels:
         """The same photograph, damaged by everything but `kinds`."""
@@ -96,7 +100,7 @@ def draw_spatial(
     regions   fewest and most regions
     most      most kinds of damage in one region
     """
-    masks = _clean_first(partition(image, rng, int(rng.integers(regions[0], regions[1] + 1))), rng)
+    masks = _with_core(image, rng, int(rng.integers(regions[0], regions[1] + 1)))
     damages: list[Damage] = []
     for mask in masks[1:]:
         chosen = _compatible(rng, kinds, int(rng.integers(1, most + 1)))
@@ -104,11 +108,14 @@ def draw_spatial(
     return sorted(damages, key=lambda damage: ORDER.index(damage.kind)), masks
 
 
-def _clean_first(masks: list[Mask], rng: np.random.Generator) -> list[Mask]:
-    """The same masks, led by one with a core large enough to stay clean (chosen at random where several have)."""
-    cores = np.array([float((mask == 1).mean()) for mask in masks])
-    large = np.flatnonzero(cores >= min(0.1, float(cores.max())))
-    first = int(rng.choice(large))
+def _with_core(image: Pixels, rng: np.random.Generator, count: int) -> list[Mask]:
+    """A partition led by a region with a core large enough to stay clean (chosen at random where several have)."""
+    for _ in range(8):
+        masks = partition(image, rng, count)
+        cores = np.array([float((mask == 1).mean()) for mask in masks])
+        if cores.max() >= LEAST_CORE:
+            break
+    first = int(rng.choice(np.flatnonzero(cores >= min(LEAST_CORE, float(cores.max())))))
     return [masks[first], *masks[:first], *masks[first + 1 :]]
 
 

@@ -23,9 +23,9 @@ def noise_field(shape: tuple[int, int], rng: np.random.Generator, grain: float, 
     if grey > 0:
         field = np.sqrt(1 - grey) * field + np.sqrt(grey) * white((*shape, 1), rng)
     if grain > 0:
-        field = cv2.GaussianBlur(field, (0, 0), grain, borderType=cv2.BORDER_REFLECT)
+        field = np.asarray(cv2.GaussianBlur(field, (0, 0), grain, borderType=cv2.BORDER_REFLECT))
         field /= max(float(field.std()), 1e-6)
-    return np.asarray(field, np.float32)
+    return field
 
 
 def noise_deviation(image: Pixels, sigma: float, shot: float) -> Mask:
@@ -48,8 +48,8 @@ def jpeg(
     flags = [cv2.IMWRITE_JPEG_QUALITY, int(quality), cv2.IMWRITE_JPEG_SAMPLING_FACTOR, sampling]
     eight = np.rint(np.clip(padded, 0, 1) * 255).astype(np.uint8)
     _, encoded = cv2.imencode(".jpg", eight[..., ::-1], flags)
-    decoded = cv2.imdecode(encoded, cv2.IMREAD_COLOR)[dy:, dx:, ::-1]
-    return np.asarray(decoded, np.float32) / np.float32(255)
+    decoded = np.asarray(cv2.imdecode(encoded, cv2.IMREAD_COLOR))[dy:, dx:, ::-1]
+    return decoded.astype(np.float32) / np.float32(255)
 
 
 def expose(image: Pixels, model: str, amount: float) -> Pixels:

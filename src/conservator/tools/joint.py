@@ -19,7 +19,7 @@ MODEL = "restorer"
     halo=48,
     multiple_of=8,
     models=(MODEL,),
-    source="noise map as input after FFDNet (Zhang et al., TIP 2018); one network for any subset after AirNet, PromptIR",
+    source="noise map as input: FFDNet (Zhang et al., TIP 2018); one network for all: AirNet (CVPR 2022), PromptIR",
 )
 def joint(pixels: Pixels, severity: Maps, survey: Maps) -> Pixels:
     """Removes noise, compression artefacts and rain together, each where and as strongly as its map says.

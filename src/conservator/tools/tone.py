@@ -8,7 +8,7 @@ import numpy as np
 from conservator.degradations import INDEX, Stage
 from conservator.models.catalogue import MODELS
 from conservator.models.runtime import run
-from conservator.perception.frame import LONGEST, MULTIPLE
+from conservator.pixels.reduce import fitted
 from conservator.pixels.types import Maps, Pixels
 from conservator.tools.card import Kind, tool
 
@@ -21,9 +21,8 @@ BLACK = np.float32(1 / 255)
 
 def survey(thumbnail: Pixels, severity: Maps) -> Maps:
     """Veil 1 − t, airlight RGB, log2 gain, lift and log2 gamma per 4 × 4 cell of the shrunk frame, float32 (7, h, w)."""
-    scale = LONGEST / max(thumbnail.shape[:2])
-    size = tuple(max(2 * MULTIPLE, round(n * scale / MULTIPLE) * MULTIPLE) for n in thumbnail.shape[1::-1])
-    image = np.clip(cv2.resize(thumbnail, size, interpolation=cv2.INTER_LINEAR), 0, 1)
+    image = fitted(thumbnail)
+    size = (image.shape[1], image.shape[0])
     channels = [INDEX[kind] for kind in MODELS[MODEL].kinds]
     prompt = [cv2.resize(np.ascontiguousarray(severity[c]), size, interpolation=cv2.INTER_LINEAR) for c in channels]
     inputs = {"image": np.ascontiguousarray(image.transpose(2, 0, 1))[None], "severity": np.stack(prompt)[None]}
@@ -36,7 +35,7 @@ def survey(thumbnail: Pixels, severity: Maps) -> Maps:
     kind=Kind.PHYSICAL,
     models=(MODEL,),
     survey=survey,
-    source="Koschmieder's law inverted as in He et al. (TPAMI 2011); value curve after HDRnet (Gharbi et al., SIGGRAPH 2017)",
+    source="Koschmieder's law inverted: He et al. (TPAMI 2011); curve maps: HDRnet (Gharbi et al., SIGGRAPH 2017)",
 )
 def tone(pixels: Pixels, severity: Maps, survey: Maps) -> Pixels:
     """Clears haze and corrects exposure with a closed form per pixel; hue and saturation follow the value.

@@ -8,12 +8,12 @@ from dataclasses import dataclass, replace
 from types import MappingProxyType
 
 from PIL import Image
-from PIL.AvifImagePlugin import AvifImageFile
 from PIL.BmpImagePlugin import BmpImageFile
 from PIL.JpegImagePlugin import JpegImageFile
 from PIL.WebPImagePlugin import WebPImageFile
 
 from conservator.errors import ConservatorError, InputError, OutputError, UsageError
+from conservator.pixels.codecs.avif import decode_avif
 from conservator.pixels.codecs.extras import decode_heic, decode_raw
 from conservator.pixels.codecs.pillow import decode_loaded, decode_pillow, unread_bytes
 from conservator.pixels.codecs.pillow_writer import encode_avif, encode_bmp, encode_jpeg, encode_webp
@@ -45,7 +45,7 @@ _READERS: Mapping[str, Callable[[bytes, int], Frame]] = MappingProxyType(
         "png": decode_png,
         "webp": lambda data, limit: decode_pillow(data, WebPImageFile, "webp", limit),
         "tiff": decode_tiff,
-        "avif": lambda data, limit: decode_pillow(data, AvifImageFile, "avif", limit),
+        "avif": decode_avif,
         "bmp": lambda data, limit: decode_pillow(data, BmpImageFile, "bmp", limit),
         "heic": decode_heic,
         "raw": decode_raw,

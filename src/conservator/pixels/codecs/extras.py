@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+from collections.abc import Mapping
 from io import BytesIO
 from typing import Any
 
@@ -10,8 +11,9 @@ import numpy as np
 
 from conservator.errors import InputError
 from conservator.pixels.codecs.arrays import array_planes
-from conservator.pixels.frame import Frame, Metadata, build, check_size
+from conservator.pixels.frame import Frame, Metadata, array_rows, assemble, build, check_size, straight_rows
 from conservator.pixels.ifd import extract_exif
+from conservator.pixels.profiles import coded_profile
 
 _SRGB_GAMMA = (2.4, 12.92)
 
@@ -20,12 +22,23 @@ def decode_heic(data: bytes, max_pixels: int) -> Frame:
     """A frame from the primary picture of a HEIC file; 10 and 12 bits become 16. Needs pi-heif."""
     pi_heif = _extra("pi_heif", "HEIC", "heic")
     image = pi_heif.open_heif(BytesIO(data), convert_hdr_to_8bit=False)
-    check_size(*image.size, max_pixels)
+    width, height = image.size
+    check_size(width, height, max_pixels)
+    gray = image.mode[0] in "LI"
     array = np.asarray(image)
-    info = image.info
-    metadata = Metadata(info.get("icc_profile"), info.get("exif"), info.get("xmp"))
-    # the decoder has already turned the picture: HEIF stores the rotation itself, and EXIF only repeats it
-    return build(array_planes(array), 16 if array.dtype == np.uint16 else 8, "heic", metadata)
+    array = array[..., None] if array.ndim == 2 else array
+    rows = straight_rows(array) if image.premultiplied_alpha else array_rows(array)
+    planes = assemble(array.shape[:2], array.shape[2], rows)  # upright: the decoder has turned it, as HEIF tells it to
+    metadata = Metadata(_heic_profile(image.info, gray), image.info.get("exif"), image.info.get("xmp"))
+    return build(planes, 8 if array.dtype == np.uint8 else 16, "heic", metadata)
+
+
+def _heic_profile(info: Mapping[str, Any], gray: bool) -> bytes | None:
+    icc: bytes | None = info.get("icc_profile")
+    nclx = info.get("nclx_profile")
+    if icc or not nclx:
+        return icc
+    return coded_profile(nclx["color_primaries"], nclx["transfer_characteristics"], gray)
 
 
 def decode_raw(data: bytes, max_pixels: int) -> Frame:

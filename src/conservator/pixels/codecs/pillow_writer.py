@@ -12,6 +12,7 @@ from PIL import Image
 from conservator.errors import OutputError
 from conservator.pixels.colour import profile_space, to_srgb
 from conservator.pixels.frame import Frame, Rows, assemble, bands, output_channels, output_rows, to_eight
+from conservator.pixels.ifd import extract_exif
 from conservator.pixels.metadata import without_orientation
 
 _MODES = {1: "L", 2: "LA", 3: "RGB", 4: "RGBA"}
@@ -21,7 +22,10 @@ _EXIF_PREFIX, _XMP_PREFIX = b"Exif\0\0", b"http://ns.adobe.com/xap/1.0/\0"
 
 def encode_jpeg(frame: Frame, quality: int) -> bytes:
     """Baseline JPEG, full colour resolution. OutputError for EXIF or XMP above 64 kB, which JPEG cannot hold."""
-    exif = _EXIF_PREFIX + frame.exif if frame.exif else b""
+    exif = frame.exif or b""
+    if len(exif) > _JPEG_SEGMENT - len(_EXIF_PREFIX):
+        exif = extract_exif(exif) or b""  # what it held of a thumbnail, and other bytes nothing points to, go first
+    exif = _EXIF_PREFIX + exif if exif else b""
     for name, segment in (("EXIF", exif), ("XMP", _XMP_PREFIX + (frame.xmp or b""))):
         if len(segment) > _JPEG_SEGMENT:
             raise OutputError(f"{len(segment)} bytes of {name}", "at most 64 kB in a JPEG", "save as PNG, WebP or TIFF")

@@ -29,6 +29,7 @@ from conservator.pixels.frame import (
     output_channels,
     output_rows,
 )
+from conservator.pixels.profiles import coded_profile, measured_profile
 
 _SIGNATURE = b"\x89PNG\r\n\x1a\n"
 _XMP_KEYWORD = b"XML:com.adobe.xmp"
@@ -65,7 +66,7 @@ def decode_png(data: bytes, max_pixels: int) -> Frame:
     check_size(header.width, header.height, max_pixels)
     if b"acTL" in first and (frames := int.from_bytes(first[b"acTL"][:4], "big")) > 1:
         raise animation_error(frames)
-    metadata = Metadata(_profile(first.get(b"iCCP")), bytes(first.get(b"eXIf", b"")), _xmp(chunks))
+    metadata = Metadata(_profile(first, header), bytes(first.get(b"eXIf", b"")), _xmp(chunks))
     if header.depth == 16:
         planes = _deep_planes(chunks, header, first.get(b"tRNS"), metadata.turn)
     else:
@@ -104,7 +105,9 @@ def _deep_planes(chunks: list[Chunk], header: Header, key: memoryview | None, tu
     channels = _CHANNELS[header.colour_type]
     order = {1: [0], 2: [0, 3], 3: [2, 1, 0], 4: [2, 1, 0, 3]}[channels]  # OpenCV: BGR, and grey and alpha as BGRA
     transparent = np.frombuffer(key, ">u2") if key is not None and channels in (1, 3) else None
-    rows = _deep_rows(array.reshape(header.height, header.width, -1), order, transparent)
+    rows = _deep_rows(
+        np.reshape(array, (header.height, header.width, -1)).astype(np.uint16, copy=False), order, transparent
+    )
     return assemble((header.height, header.width), channels + (transparent is not None), rows, turn)
 
 
@@ -117,12 +120,21 @@ def _deep_rows(array: NDArray[np.uint16], order: list[int], transparent: NDArray
         yield band.start, block
 
 
-def _profile(chunk: memoryview | None) -> bytes | None:
-    """iCCP: name, method, deflated profile."""
-    if chunk is None:
+def _profile(chunks: dict[bytes, memoryview], header: Header) -> bytes | None:
+    """The ICC profile, found or made from cICP, gAMA and cHRM; the order of precedence is the specification's."""
+    gray = _CHANNELS.get(header.colour_type, 3) <= 2
+    if cicp := chunks.get(b"cICP"):
+        return coded_profile(cicp[0], cicp[1], gray)
+    if iccp := chunks.get(b"iCCP"):  # name, method, deflated profile
+        _, _, rest = bytes(iccp).partition(b"\0")
+        return _inflated(rest[1:])
+    if b"sRGB" in chunks:
         return None
-    _, _, rest = bytes(chunk).partition(b"\0")
-    return _inflated(rest[1:])
+    gamma = int.from_bytes(chunks.get(b"gAMA", b""), "big")
+    chrm = chunks.get(b"cHRM")
+    points = np.frombuffer(chrm, ">u4").reshape(4, 2) / 1e5 if chrm else None
+    chromaticities = tuple((float(x), float(y)) for x, y in points) if points is not None else None
+    return measured_profile(1e5 / gamma if gamma else None, chromaticities, gray)
 
 
 def _xmp(chunks: list[Chunk]) -> bytes | None:

@@ -23,6 +23,7 @@ from conservator.pixels.frame import (
     bands,
     build,
     check_size,
+    straight,
     to_eight,
 )
 from conservator.pixels.ifd import BITS, EXTRA_SAMPLES, ICC, ORIENTATION, XMP, extract_exif
@@ -145,15 +146,8 @@ def _rows(array: NDArray[Any], layout: _Layout) -> Rows:
         if layout.photometric == _WHITE_IS_ZERO:
             block = np.concatenate([65535 - block[..., :1], block[..., 1:]], axis=-1)
         if layout.alpha == _PREMULTIPLIED:
-            block = _straight(block)
+            block = straight(block)
         yield band.start, block
-
-
-def _straight(block: NDArray[np.uint16]) -> NDArray[np.uint16]:
-    """Divide the colours by alpha."""
-    alpha = block[..., -1:].astype(np.float64)
-    colour = np.rint(block[..., :-1] * (65535.0 / np.maximum(alpha, 1.0)))
-    return np.concatenate([np.minimum(colour, 65535).astype(np.uint16), block[..., -1:]], axis=-1)
 
 
 def _cmyk_rows(array: NDArray[np.uint16], convert: Conversion) -> Rows:

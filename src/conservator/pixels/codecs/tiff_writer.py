@@ -50,7 +50,7 @@ def _differences(block: NDArray[np.uint8] | NDArray[np.uint16]) -> NDArray[np.ui
     return difference
 
 
-def _tags(frame: Frame, strips: list[tuple[int, int]], rows_per_strip: int, order: str) -> list[ifd.Entry]:
+def _tags(frame: Frame, strips: list[tuple[int, int]], rows_per_strip: int, order: ifd.Order) -> list[ifd.Entry]:
     height, width = frame.size
     channels = output_channels(frame)
     longs = {
@@ -64,7 +64,6 @@ def _tags(frame: Frame, strips: list[tuple[int, int]], rows_per_strip: int, orde
         ifd.BITS: [frame.depth] * channels,
         ifd.COMPRESSION: [_DEFLATE],
         ifd.PHOTOMETRIC: [1 if frame.gray else 2],
-        ifd.ORIENTATION: [1],
         ifd.CHANNELS: [channels],
         ifd.PLANAR: [_CONTIGUOUS],
         ifd.PREDICTOR: [_HORIZONTAL_DIFFERENCES],
@@ -78,7 +77,7 @@ def _tags(frame: Frame, strips: list[tuple[int, int]], rows_per_strip: int, orde
     return own + _from_exif(frame.exif, {entry.tag for entry in own}, order)
 
 
-def _from_exif(exif: bytes | None, taken: set[int], order: str) -> list[ifd.Entry]:
+def _from_exif(exif: bytes | None, taken: set[int], order: ifd.Order) -> list[ifd.Entry]:
     if not exif:
         return []
     entries = ifd.descriptive(ifd.read_ifd(exif, ifd.FIRST, order))

@@ -1,0 +1,22 @@
+# Needs python3 (3.11 or newer) and a package index; everything else goes into .venv.
+PYTHON ?= python3
+BIN := .venv/bin
+
+.PHONY: demo test clean
+
+# Damages a photograph in places, restores it, and leaves pictures and a report in demo/.
+demo: $(BIN)/python
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check .
+	$(BIN)/python examples/demo.py demo
+
+test: $(BIN)/python
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[dev]'
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/python -m pytest
+
+clean:
+	rm -rf .venv demo build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis
+
+$(BIN)/python:
+	$(PYTHON) -m venv .venv

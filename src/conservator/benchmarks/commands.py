@@ -1,0 +1,155 @@
+"""conservator bench: one command per benchmark; each writes one result file and prints its tables."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+if TYPE_CHECKING:
+    from conservator.benchmarks.results import Findings
+
+app = typer.Typer(
+    name="bench",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    help="Measures quality and speed. Every benchmark writes benchmarks/results/NAME.json.",
+)
+
+Clean = Annotated[Path, typer.Option("--clean", help="Folder of clean photographs.")]
+Folder = Annotated[Path, typer.Option("--folder", help="Folder of the data set.")]
+Seed = Annotated[int, typer.Option(min=0, help="Of the damage that is inflicted.")]
+Limit = Annotated[int | None, typer.Option(min=1, help="Stop after so many photographs or scenes.")]
+Output = Annotated[Path | None, typer.Option("--output", "-o", help="Result file instead of the usual one.")]
+Threads = Annotated[
+    int | None, typer.Option(min=1, envvar="CONSERVATOR_THREADS", help="Most threads to use. Default: every core.")
+]
+
+
+@app.command()
+def spatialbench(
+    clean: Clean,
+    seed: Seed = 0,
+    limit: Limit = None,
+    threads: Threads = None,
+    output: Output = None,
+    save_pictures: Annotated[Path | None, typer.Option(help="Folder for a sheet per photograph.")] = None,
+) -> None:
+    """Different damage in different regions: gain, harm, and where the gain is lost."""
+    from conservator.benchmarks.photos import photographs
+    from conservator.benchmarks.spatialbench import run
+
+    bound_threads(threads)
+    found = run(photographs(clean, limit), seed=seed, pictures=save_pictures, on_row=_tell)
+    _finish("spatialbench", found, seed, output)
+
+
+@app.command()
+def perception(
+    clean: Clean, seed: Seed = 0, limit: Limit = None, threads: Threads = None, output: Output = None
+) -> None:
+    """Severity maps and regions against the truth, kind by kind."""
+    from conservator.benchmarks.perception import run
+    from conservator.benchmarks.photos import photographs
+
+    bound_threads(threads)
+    _finish("perception", run(photographs(clean, limit), seed=seed, on_row=_tell), seed, output)
+
+
+@app.command()
+def noise_pairs(folder: Folder, limit: Limit = None, threads: Threads = None, output: Output = None) -> None:
+    """Real camera noise, in folders clean/ and noisy/."""
+    from conservator.benchmarks.noise_pairs import run
+
+    bound_threads(threads)
+    _finish("noise-pairs", run(folder, limit=limit, on_row=_tell), None, output)
+
+
+@app.command()
+def brackets(folder: Folder, limit: Limit = None, threads: Threads = None, output: Output = None) -> None:
+    """Real exposure brackets: scenes with reference.jpg and lumaNNN.jpg."""
+    from conservator.benchmarks.brackets import run
+
+    bound_threads(threads)
+    _finish("brackets", run(folder, limit=limit, on_row=_tell), None, output)
+
+
+@app.command()
+def speed(
+    photo: Annotated[Path, typer.Option("--photo", help="Clean photograph that the mosaic is made of.")],
+    megapixels: Annotated[float, typer.Option(min=0.1, help="Of the photograph that is timed.")] = 12.0,
+    size: Annotated[
+        list[float] | None, typer.Option(help="Megapixels whose memory is measured; repeatable. Default: 1, 12, 100.")
+    ] = None,
+    repeat: Annotated[int, typer.Option(min=1, help="Runs of which the fastest counts.")] = 3,
+    seed: Seed = 0,
+    threads: Threads = 2,
+    output: Output = None,
+) -> None:
+    """Seconds per stage, peak memory at three sizes, and import time."""
+    from conservator.benchmarks.speed import SIZES, run
+
+    bound_threads(threads)
+    found = run(photo, megapixels=megapixels, sizes=size or SIZES, repeat=repeat, seed=seed)
+    _finish("speed", found, seed, output)
+
+
+@app.command()
+def contact(
+    folder: Annotated[Path, typer.Argument(help="Folder of photographs.")],
+    output: Annotated[Path, typer.Option("--output", "-o", help="Picture file of the sheet.")],
+    limit: Limit = None,
+    threads: Threads = None,
+    columns: Annotated[int, typer.Option(min=1, help="Pairs side by side.")] = 1,
+    width: Annotated[int, typer.Option(min=256, help="Of the sheet in pixels.")] = 1600,
+) -> None:
+    """One sheet of everything in a folder, before and after, for looking."""
+    from conservator.benchmarks.contact import run
+    from conservator.benchmarks.photos import photographs
+
+    bound_threads(threads)
+    sheet = run(photographs(folder, limit), output, width=width, columns=columns, on_row=_tell)
+    typer.echo(f"written: {sheet}")
+
+
+@app.command()
+def tables(
+    results: Annotated[Path, typer.Option(help="Folder of result files.")] = Path("benchmarks/results"),
+    page: Annotated[Path, typer.Option(help="Markdown page whose tables are replaced.")] = Path("docs/benchmarks.md"),
+) -> None:
+    """Write the tables of docs/benchmarks.md from the result files."""
+    from conservator.benchmarks.tables import write_tables
+
+    changed = write_tables(results, page)
+    typer.echo(f"{page}: {'written' if changed else 'up to date'}")
+
+
+def bound_threads(threads: int | None) -> None:
+    """Bound the threads of this process and of those it starts; None leaves every core."""
+    if threads is None:
+        return
+    import cv2
+
+    from conservator.models.runtime import THREADS_VARIABLE
+
+    # `restore` forgets set_threads when it is called without a number, but never the environment.
+    os.environ[THREADS_VARIABLE] = str(threads)
+    cv2.setNumThreads(threads)
+
+
+def _tell(row: dict[str, Any]) -> None:
+    """A line per measurement on stderr: long runs must show that they run."""
+    names = " ".join(str(row[key]) for key in ("track", "draw", "scene", "photo", "policy", "method") if key in row)
+    gain = f" {row['gain_db']:+.2f} dB" if "gain_db" in row else ""
+    typer.echo(f"{names}{gain} {' '.join(row.get('treated', ()))}".rstrip(), err=True)
+
+
+def _finish(name: str, found: Findings, seed: int | None, output: Path | None) -> None:
+    from conservator.benchmarks.results import load_result, table, write_result
+
+    path = write_result(name, found, seed=seed, path=output)
+    typer.echo(table(load_result(path)))
+    typer.echo(f"written: {path}")

@@ -1,0 +1,83 @@
+"""What a policy is measured against: the same tools in one pass, and the same tools told the truth.
+
+SpatialBench takes the distance between what is possible and what is reached apart with these: what perception owes
+(true maps against predicted ones), which half of perception owes it, and what looking again is worth.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+import numpy as np
+
+from conservator.degradations import BY_NAME, INDEX, NAMES, Stage
+from conservator.diagnosis import Diagnosis
+from conservator.pixels.reduce import cell_means
+from conservator.pixels.types import Maps, Samples
+from conservator.plan import Step
+from conservator.session import Perceiver, Session
+from conservator.tools.card import Tool
+
+
+def one_pass(session: Session) -> None:
+    """Every tool at most once, in the order of the stages, on all it treats; nothing is weighed or taken back."""
+    tried: set[str] = set()
+    for stage in Stage:
+        for kind in session.wanted():
+            tool = _specialist(session, kind) if BY_NAME[kind].stage is stage and kind not in tried else None
+            if tool is None:
+                continue
+            treats = tuple(k for k in session.wanted() if k in tool.card.treats and k not in tried)
+            tried.update(treats)
+            outcome = session.apply(Step(tool.name, treats, reason="one pass"))
+            if outcome.failed is None:
+                session.keep(outcome)
+    session.stop("one pass done")
+
+
+def _specialist(session: Session, kind: str) -> Tool | None:
+    """The tool for a kind that takes most of what else is wanted along."""
+    wanted = set(session.wanted())
+    return max(session.tools.treating((kind,)), key=lambda tool: len(wanted & set(tool.card.treats)), default=None)
+
+
+def true_diagnosis(truth: Maps, samples: Samples) -> Diagnosis:
+    """A diagnosis that is right: severity as inflicted, 0 below what anybody would notice, no doubt, no regions.
+
+    truth    float32 (D, h, w) severities on the cell grid
+    samples  uint16 (H, W, 3), for the colours of the cells
+    """
+    threshold = np.array([BY_NAME[name].threshold for name in NAMES], np.float32)[:, None, None]
+    maps = np.where(truth >= threshold, truth, 0).astype(np.float32)
+    presence = (maps > 0).astype(np.float32)
+    size = samples.shape[0], samples.shape[1]
+    return Diagnosis(size, maps, maps, np.zeros_like(maps), presence, cell_means(samples))
+
+
+def told(truth: Maps, kinds: Sequence[str] = NAMES, perceiver: Perceiver | None = None) -> Perceiver:
+    """A perceiver that knows the truth about some kinds, whatever was treated since, and must look for the others.
+
+    kinds      known
+    perceiver  looks for the others; without one they are never found
+    """
+    known = [INDEX[kind] for kind in kinds]
+
+    def perceive(samples: Samples) -> Diagnosis:
+        right = true_diagnosis(truth, samples)
+        seen = perceiver(samples) if perceiver is not None else true_diagnosis(np.zeros_like(truth), samples)
+        return replace(
+            seen,
+            maps=_mixed(seen.maps, right.maps, known),
+            raw=_mixed(seen.raw, right.raw, known),
+            deviation=_mixed(seen.deviation, right.deviation, known),
+            presence=_mixed(seen.presence, right.presence, known),
+        )
+
+    return perceive
+
+
+def _mixed(seen: Maps, right: Maps, known: Sequence[int]) -> Maps:
+    mixed = seen.copy()
+    mixed[known] = right[known]
+    return mixed

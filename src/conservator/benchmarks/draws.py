@@ -1,0 +1,38 @@
+"""The damage that benchmarks inflict: a pure function of seed, photograph and kinds."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from types import MappingProxyType
+
+import numpy as np
+
+from conservator.degradations import NAMES
+from conservator.pixels.types import Pixels
+from conservator.synthesis import Sample, degrade, draw_spatial
+
+TRACKS = MappingProxyType({"treatable": ("noise", "jpeg", "rain", "haze", "low_light", "over_exposure"), "all": NAMES})
+"""SpatialBench's tracks. "treatable" has no blurred regions, for no tool of this release removes blur."""
+
+REGIONS = (2, 4)
+MOST = 2
+"""Most kinds of damage in one region."""
+
+
+def spatial_sample(clean: Pixels, seed: int, index: int, kinds: Sequence[str] = NAMES) -> Sample:
+    """Photograph `index`, damaged differently in 2 to 4 regions, the first of them clean; AgenticIR's ranges.
+
+    clean   float32 (H, W, 3) in [0, 1]
+    The partition depends on seed and index alone, so that tracks share it.
+    """
+    damages, masks = draw_spatial(clean, np.random.default_rng((seed, index)), kinds, REGIONS, MOST, preset=True)
+    return degrade(clean, damages, masks)
+
+
+def global_sample(clean: Pixels, seed: int, index: int, kinds: Sequence[str] = NAMES) -> Sample:
+    """The same photograph, damaged by one or two kinds all over."""
+    rng = np.random.default_rng((seed, index, 1))
+    # Of two regions one is clean; what the other one got, everybody gets.
+    damages, _ = draw_spatial(clean, rng, kinds, (2, 2), MOST, preset=True)
+    return degrade(clean, [replace(damage, mask=None) for damage in damages])

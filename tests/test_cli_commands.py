@@ -1,0 +1,157 @@
+"""The commands beside restore: diagnose, treat, tools, synth, bench."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from command_line import contents, photograph, run
+from conservator.cli.phrases import phrase
+from conservator.cli.treat import parse_settings
+from conservator.degradations import NAMES
+from conservator.errors import UsageError
+from conservator.synthesis import Damage, apply
+from conservator.tools.registry import TOOLS
+
+
+def test_diagnose_prints_tables_and_changes_nothing(tmp_path: Path) -> None:
+    photo = photograph(tmp_path / "street.png", noise=40)
+    result = run("diagnose", photo)
+    assert result.exit_code == 0, result.stderr
+    assert "104×72" in result.stdout and "noise" in result.stdout and "region" in result.stdout
+    assert contents(tmp_path).keys() == {"street.png"}
+
+
+def test_diagnose_gives_json_lines(tmp_path: Path) -> None:
+    photograph(tmp_path / "a.png", noise=40)
+    (tmp_path / "b.png").write_bytes(b"")
+    result = run("diagnose", tmp_path, "--json")
+    good, bad = (json.loads(line) for line in result.stdout.splitlines())
+    assert good["size"] == [72, 104] and "noise" in good["degradations"]
+    assert bad["status"] == "failed" and result.exit_code == 3
+
+
+def test_diagnose_draws_the_regions_and_spares_the_photograph(tmp_path: Path) -> None:
+    photo = photograph(tmp_path / "street.png", noise=40)
+    overlay = tmp_path / "overlay.png"
+    assert run("diagnose", photo, "--overlay", overlay).exit_code == 0
+    assert Image.open(overlay).format == "PNG"
+    assert run("diagnose", photo, "--overlay", overlay).exit_code == 4
+    assert run("diagnose", photo, "--overlay", photo, "--overwrite").exit_code == 4
+    assert run("diagnose", photo, "--overlay", overlay, "--overwrite").exit_code == 0
+    assert run("diagnose", photo, "--overlay", "-").exit_code == 2
+
+
+def test_treat_applies_one_tool(tmp_path: Path) -> None:
+    photo = photograph(tmp_path / "street.png", noise=40)
+    tool = next(iter(TOOLS.treating("noise"))).name
+    result = run("treat", tool, photo)
+    assert result.exit_code == 0, result.stderr
+    record = json.loads((tmp_path / "street.treated.record.json").read_text("utf-8"))
+    assert [step["tool"] for step in record["plan"]] == [tool]
+    treated = np.asarray(Image.open(tmp_path / "street.treated.png"))
+    assert (treated != np.asarray(Image.open(photo))).any()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [(["no_such_tool"], "no tool"), (["{tool}", "--set", "colour"], "NAME=VALUE"), (["{tool}", "--set", "x=1"], "'x'")],
+)
+def test_treat_refuses_what_it_does_not_know_before_any_work(tmp_path: Path, arguments: list[str], says: str) -> None:
+    photo = photograph(tmp_path / "street.png")
+    name, *settings = (argument.format(tool=TOOLS.names[0]) for argument in arguments)
+    result = run("treat", name, photo, *settings)
+    assert result.exit_code == 2
+    assert says in result.stderr
+    assert contents(tmp_path).keys() == {"street.png"}
+
+
+def test_settings_are_json_or_words() -> None:
+    parsed = parse_settings(["a=0.5", "b=true", "c=soft", "d=x=y"])
+    assert parsed == {"a": 0.5, "b": True, "c": "soft", "d": "x=y"}
+    with pytest.raises(UsageError):
+        parse_settings(["1a=2"])
+
+
+def test_tools_lists_every_tool() -> None:
+    shown = run("tools")
+    assert shown.exit_code == 0
+    assert all(name in shown.stdout for name in TOOLS.names)
+    cards = json.loads(run("tools", "--json").stdout)
+    assert [card["name"] for card in cards] == list(TOOLS.names)
+    assert all(card["licence"] and card["summary"] for card in cards)
+    noisy = json.loads(run("tools", "--treating", "noise", "--json").stdout)
+    assert noisy and all("noise" in card["treats"] for card in noisy)
+    assert run("tools", "--treating", "boredom").exit_code == 2
+
+
+def test_synth_writes_pairs_with_their_truth(tmp_path: Path) -> None:
+    photograph(tmp_path / "clean/x/a.png", noise=0)
+    out = tmp_path / "out"
+    result = run("synth", tmp_path / "clean", "-o", out, "--seed", 3)
+    assert result.exit_code == 0, result.stderr
+    recipe = json.loads((out / "recipes/x/a.json").read_text("utf-8"))
+    truth = np.load(out / recipe["truth"])
+    assert list(truth["names"]) == list(NAMES)
+    clean, degraded = (np.asarray(Image.open(out / recipe[kind])) for kind in ("clean", "degraded"))
+    assert (clean != degraded).any()
+    kinds = {damage["kind"] for damage in recipe["damages"]}
+    assert {file.name for file in (out / "truth/x").glob("*.png")} == {f"a.{kind}.png" for kind in kinds}
+    damages = [
+        Damage(d["kind"], d["parameters"], d["seed"], None if d["region"] is None else truth["regions"][d["region"]])
+        for d in recipe["damages"]
+    ]
+    again, severity = apply(clean.astype(np.float32) / np.float32(255), damages)
+    assert (np.rint(again * 255) == degraded).all()
+    assert np.array_equal(severity, truth["severity"])
+
+
+def test_synth_depends_on_seed_and_name_alone(tmp_path: Path) -> None:
+    photograph(tmp_path / "one/a.png", noise=0)
+    photograph(tmp_path / "two/a.png", noise=0)
+    photograph(tmp_path / "two/0.png", noise=0, seed=4)
+    for folder, seed in (("one", 1), ("two", 1)):
+        assert run("synth", tmp_path / folder, "-o", tmp_path / f"{folder}-out", "--seed", seed).exit_code == 0
+    same = [(tmp_path / f"{folder}-out/degraded/a.png").read_bytes() for folder in ("one", "two")]
+    assert same[0] == same[1]
+    assert run("synth", tmp_path / "one", "-o", tmp_path / "other", "--seed", 2).exit_code == 0
+    assert (tmp_path / "other/degraded/a.png").read_bytes() != same[0]
+
+
+def test_synth_inflicts_a_named_combination_and_clears_outdated_truth(tmp_path: Path) -> None:
+    photo, out = photograph(tmp_path / "a.png", noise=0), tmp_path / "out"
+    assert run("synth", photo, "-o", out, "--combination", "noise+low_light").exit_code == 0
+    skipped = run("synth", photo, "-o", out, "--combination", "haze+rain", "--json")
+    assert json.loads(skipped.stdout)["status"] == "skipped"
+    done = run("synth", photo, "-o", out, "--combination", "haze+rain", "--overwrite", "--json")
+    assert [damage["kind"] for damage in json.loads(done.stdout)["damages"]] == ["rain", "haze"]
+    assert {file.name for file in (out / "truth").glob("*.png")} == {"a.rain.png", "a.haze.png"}
+
+
+@pytest.mark.parametrize("arguments", [["--combination", "rain+boredom"], ["--kind", "boredom"]])
+def test_synth_names_what_it_knows(tmp_path: Path, arguments: list[str]) -> None:
+    result = run("synth", photograph(tmp_path / "a.png"), "-o", tmp_path / "out", *arguments)
+    assert result.exit_code == 2
+    assert "rain" in result.stderr
+    assert not (tmp_path / "out").exists()
+
+
+def test_bench_passes_everything_on() -> None:
+    shown = run("bench", "--help")
+    assert shown.exit_code == 0, shown.output
+    assert "spatialbench" in shown.stdout
+    assert run("bench", "no-such-benchmark").exit_code == 2
+
+
+def test_every_event_of_a_run_has_its_words() -> None:
+    facts = {"tool": "joint", "gain": 0.5, "error": "bang", "reason": "why", "degradation": "low_light"}
+    assert phrase({"type": "taken_back", **facts}) == "joint: taken back, why"
+    assert phrase({"type": "step_failed", **facts}) == "joint: failed, the photo is unchanged: bang"
+    assert phrase({"type": "cannot_treat", **facts}) == "low light: left alone, why"
+    assert phrase({"type": "kept", **facts}) == "joint: kept, 50% of the damage gone"
+    assert phrase({"type": "diagnosed", "degradations": {}}) == "found: nothing to treat"
+    assert phrase({"type": "tile"}) is None

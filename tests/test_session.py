@@ -115,8 +115,8 @@ def test_wishes_strength_and_mask_are_honoured():
     assert tool.calls == []
     mask = np.ones((96, 128), np.float32)
     mask[:48] = 0.0
-    masked = session(FakeTool("lift", gain=3.0), limits=Limits(mask=mask))
-    spatial(masked)
+    masked = session(FakeTool("lift", gain=2.0), limits=Limits(mask=mask))
+    masked.keep(masked.apply(Step("lift", ("noise",))))
     assert np.array_equal(masked.samples[:48], masked.photo.samples[:48])
     assert not np.array_equal(masked.samples[48:], masked.photo.samples[48:])
     weak, full = (session(FakeTool("lift", gain=3.0), limits=Limits(strength=s)) for s in (0.5, 1.0))

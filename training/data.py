@@ -59,6 +59,14 @@ class Photographs:
         return np.ascontiguousarray(image, np.float32) / np.float32(255)
 
 
+def plain(rng: np.random.Generator, height: int, width: int) -> NDArray[np.float32]:
+    """A clean picture of next to nothing: one colour or a soft gradient, as walls and skies are."""
+    y, x = np.linspace(-0.5, 0.5, height)[:, None, None], np.linspace(-0.5, 0.5, width)[None, :, None]
+    slope = rng.normal(0, 0.25, (2, 3)) * rng.integers(2)
+    image = rng.random(3) + slope[0] * y + slope[1] * x
+    return np.rint(np.clip(image, 0, 1) * 255).astype(np.float32) / np.float32(255)
+
+
 def fill(image: Bytes, side: int) -> Bytes:
     """Mirror a photograph out to at least `side` px."""
     down, right = (max(0, side - n) for n in image.shape[:2])

@@ -17,7 +17,7 @@ import perception
 from conservator.degradations import FRAME, INDEX, LOCAL, LOW_LIGHT, OVER_EXPOSURE
 from conservator.synthesis import degrade, draw_global, draw_spatial
 from conservator.synthesis.sensor import stops_between
-from data import DATA, Bytes, Photographs
+from data import DATA, Bytes, Photographs, plain
 from loop import Recipe, main
 from networks import frame_perceiver
 
@@ -70,7 +70,7 @@ def draw(frames: Frames, rng: np.random.Generator) -> dict[str, Any]:
     style = rng.random()
     if style < 0.15:
         return _bracket(frames, rng)
-    clean = landscape(frames, rng)
+    clean = plain(rng, *WORK) if style < 0.17 else landscape(frames, rng)
     local = [str(k) for k in rng.permutation(OTHERS)[: int(rng.integers(0, 3))]] if rng.random() < 0.5 else []
     if style < 0.45:
         damages = draw_global(rng, local)

@@ -14,7 +14,7 @@ import torch
 import perception
 from conservator.degradations import INDEX, LOCAL, NAMES
 from conservator.synthesis import degrade, draw_global, draw_preset, draw_spatial
-from data import Photographs
+from data import Photographs, plain
 from loop import Recipe, main
 from networks import local_perceiver
 
@@ -25,8 +25,8 @@ SIDE = 192
 
 def draw(photographs: Photographs, rng: np.random.Generator, side: int = SIDE) -> dict[str, Any]:
     """One crop: clean (15 %), one mixture everywhere (25 %), or different mixtures in different places (60 %)."""
-    clean = photographs.crop(rng, side)
     style = rng.random()
+    clean = plain(rng, side, side) if style < 0.03 else photographs.crop(rng, side)
     if style < 0.15:
         damages, regions = [], []
     elif style < 0.40:
@@ -72,7 +72,7 @@ def recipe() -> Recipe:
         },
         validate=validate,
         batch=12,
-        steps=8000,
+        steps=10000,
         rate=1.5e-3,
     )
 

@@ -114,7 +114,7 @@ def recipe() -> Recipe:
         },
         validate=validate,
         batch=12,
-        steps=3000,
+        steps=1500,
         rate=1e-3,
         source=Frames,
     )

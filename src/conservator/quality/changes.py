@@ -1,0 +1,131 @@
+"""Changes between two states of a photograph that harm it, as numbers: clipping, detail, structure and colour.
+
+Every function takes before and after, float32 (H, W, 3) in [0, 1], and where to look, bool (H, W) with at least one
+True. Shares are of the pixels looked at. What cannot be measured on a picture is left out of the answer.
+"""
+
+from __future__ import annotations
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from conservator.pixels.types import Pixels
+
+Bools = NDArray[np.bool_]
+Floats = NDArray[np.float32]
+
+NEAR_END = 16 / 255
+"""Distance from black or white at which a neighbourhood counts as lying there already: a black backdrop that loses its
+noise becomes exactly black, and nothing is lost."""
+
+HARSHNESS = 3.5
+"""Energy of the finest band over that of the next. Photographs fall off towards fine detail; beyond this lie pixels
+sharpened several times, checkerboards and fresh noise. What the input had already is not held against the result."""
+
+CONJURED_GAIN = 12.0
+"""Energy of fine detail over all the structure there was in the wider surroundings, tone correction allowed for.
+Deblurring raises detail where a trace of it was left; this much more comes out of nowhere."""
+
+CAST_PER_LIGHTNESS = 0.4
+"""Further shift allowed per unit of mean change in L: a tinted veil leaves with its tint, and crushed shadows return
+with colours that could not be seen. Without a change of tone a cast has no excuse."""
+
+GAIN_MOST = 10.0
+"""Tone correction is believed to amplify detail so far: five stops of darkness or nine tenths of haze undone."""
+
+QUANTUM = np.float32((1 / 255) ** 2)
+"""Energy of one 8-bit level, below which there is nothing to compare."""
+
+
+def clipping(before: Pixels, after: Pixels, where: Bools) -> dict[str, float]:
+    """Shares of pixels that have come to within half an 8-bit level of black or white from farther than NEAR_END."""
+    around = _mean(before, 9)
+    black = (after < 0.5 / 255) & (around > NEAR_END)
+    white = (after > 1 - 0.5 / 255) & (around < 1 - NEAR_END)
+    some, every = np.any(black | white, axis=-1), np.all(black, axis=-1) | np.all(white, axis=-1)
+    return {"clipped": float(some[where].mean()), "burnt": float(every[where].mean())}
+
+
+def detail(before: Pixels, after: Pixels, where: Bools) -> dict[str, float]:
+    """Fine detail of the result against its own next band, and against the structure there was."""
+    (then, luma_then), (now, luma_now) = ((_bands(y), y) for y in (_luma(before), _luma(after)))
+    harsh = now[0] / (now[1] + QUANTUM) > HARSHNESS * np.maximum(1, then[0] / (then[1] + QUANTUM))
+    smooth = _blurred(luma_then, 2)
+    structure = np.maximum(_mean(smooth * smooth, 33) - _mean(smooth, 33) ** 2, 0)
+    gain = _tone_gain(luma_then, luma_now)
+    conjured = sum(now) > CONJURED_GAIN * gain * gain * (sum(then) + structure + QUANTUM)
+    measures = {"harsh": float(harsh[where].mean()), "conjured": float(conjured[where].mean())}
+    return measures | _structure(luma_then, luma_now, then[0], where)
+
+
+def _bands(luma: Floats) -> tuple[Floats, Floats]:
+    """Local energy of the two finest bands."""
+    fine, medium = _blurred(luma, 0.8), _blurred(luma, 2.4)
+    return _mean((luma - fine) ** 2, 25), _mean((fine - medium) ** 2, 25)
+
+
+def _tone_gain(then: Floats, now: Floats) -> Floats:
+    """How much an honest correction of tone amplifies detail, at least 1.
+
+    Lifting an exposure stretches distances from black, removing haze or over-exposure those from white.
+    """
+    low_then, low_now, dark = _mean(then, 25), _mean(now, 25), np.float32(0.02)
+    lift, clear = (low_now + dark) / (low_then + dark), (1 - low_now + dark) / (1 - low_then + dark)
+    return np.asarray(np.clip(np.maximum(lift, clear), 1, GAIN_MOST), np.float32)
+
+
+def _structure(then: Floats, now: Floats, finest: Floats, where: Bools) -> dict[str, float]:
+    """Regression of the result's medium band on the input's; left out where noise or flatness leaves nothing."""
+    band_then, band_now = (_blurred(y, 2) - _blurred(y, 8) for y in (then, now))
+    noise = 0.026 * float(np.median(finest[where]))  # of white noise: energy in this band over that in the finest
+    signal = float(np.mean(band_then[where] ** 2)) - noise
+    if signal < max(noise, 4 * float(QUANTUM)):
+        return {}
+    return {"structure_kept": float(np.mean((band_then * band_now)[where])) / signal}
+
+
+def colour(before: Pixels, after: Pixels, where: Bools) -> dict[str, float]:
+    """Shifts of chroma over blocks of 16 pixels, whose means noise hardly moves; clipped and black blocks left out."""
+    lab_then, lab_now = (_lab_blocks(picture) for picture in (before, after))
+    clear = np.minimum(*(1 - _blocks(np.any((p < 0.02) | (p > 0.98), axis=-1)) for p in (before, after)))
+    use = (clear > 0.8) & (_blocks(where) > 0.5) & (lab_then[..., 0] > 8)
+    if use.sum() < 10:
+        return {}
+    then, now = lab_then[use][:, 1:], lab_now[use][:, 1:]
+    scale = float(np.clip((then * now).sum() / (np.square(then).sum() + 1e-3), 0, 4))
+    shift = float(np.linalg.norm((now - scale * then).mean(axis=0)))
+    lightness = float(np.abs(lab_now - lab_then)[use][:, 0].mean())
+    colourful = {"colour_kept": scale} if np.linalg.norm(then, axis=1).mean() > 5 else {}
+    return {"cast": max(shift - CAST_PER_LIGHTNESS * lightness, 0.0), "hue": _turn(then, now), **colourful}
+
+
+def _turn(then: Floats, now: Floats) -> float:
+    """Mean angle in degrees between chroma vectors (n, 2), weighted by how much chroma both have."""
+    size_then, size_now = np.linalg.norm(then, axis=1), np.linalg.norm(now, axis=1)
+    cosine = (then * now).sum(axis=1) / np.maximum(size_then * size_now, 1e-6)
+    # Greys have no hue; with hardly a coloured block there is nothing to turn.
+    weight = np.clip(np.minimum(size_then, size_now) - 6, 0, 20)
+    return float((np.degrees(np.arccos(np.clip(cosine, -1, 1))) * weight).sum() / (weight.sum() + 20))
+
+
+def _luma(picture: Pixels) -> Floats:
+    return np.asarray(picture @ np.array([0.299, 0.587, 0.114], np.float32), np.float32)
+
+
+def _blurred(plane: Floats, sigma: float) -> Floats:
+    return np.asarray(cv2.GaussianBlur(plane, (0, 0), sigma), np.float32)
+
+
+def _mean(plane: Floats, side: int) -> Floats:
+    return np.asarray(cv2.blur(plane, (side, side)), np.float32)
+
+
+def _blocks(plane: Floats | Bools) -> Floats:
+    """Means over blocks of about 16 x 16 pixels."""
+    size = max(plane.shape[1] // 16, 1), max(plane.shape[0] // 16, 1)
+    return np.asarray(cv2.resize(plane.astype(np.float32), size, interpolation=cv2.INTER_AREA), np.float32)
+
+
+def _lab_blocks(picture: Pixels) -> Floats:
+    return np.asarray(cv2.cvtColor(_blocks(picture), cv2.COLOR_RGB2Lab), np.float32)

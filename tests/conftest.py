@@ -1,6 +1,7 @@
 """Fixtures every test may ask for."""
 
 import pytest
+
 from scenes import scene
 
 

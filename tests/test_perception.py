@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from conservator import diagnose
-from conservator.degradations import BY_NAME, INDEX, NAMES
+from conservator.degradations import BY_NAME, NAMES
 from conservator.perception import Gate, local, observe
 from conservator.pixels.types import to_samples
 from conservator.synthesis import Damage, degrade

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import json
 import math
 from collections.abc import Callable
 from typing import Any
@@ -22,11 +23,11 @@ Floats = NDArray[np.float32]
 Change = Callable[[Floats], Floats]
 
 
-def clipped(picture: NDArray[np.floating]) -> Floats:
+def clipped(picture: NDArray[Any]) -> Floats:
     return np.asarray(np.clip(picture, 0, 1), np.float32)
 
 
-def stored(picture: NDArray[np.floating]) -> Floats:
+def stored(picture: NDArray[Any]) -> Floats:
     """As an 8-bit file holds it."""
     return (np.rint(clipped(picture) * 255) / 255).astype(np.float32)
 
@@ -262,6 +263,19 @@ def test_sharpening_until_a_score_likes_it_is_rejected() -> None:
     picture = defocused(photograph(), 2)
     verdicts = [examine(picture, sharpened(picture, times)).ok for times in (0, 1, 10)]
     assert verdicts == [True, True, False]
+
+
+def test_black_print_on_white_paper_is_not_clipping() -> None:
+    page = np.ones((200, 200, 3), np.float32)
+    page[::10] = page[:, ::7] = 0
+    assert examine(page, page).measures["clipped"] == 0
+    assert examine(noisy(page, 20), page).ok
+
+
+def test_the_verdict_goes_into_a_json_record() -> None:
+    verdict = examine(photograph(), noisy(photograph(), 3))
+    assert all(type(value) is float for value in verdict.measures.values())
+    assert json.loads(json.dumps(verdict.measures)) == verdict.measures
 
 
 def test_one_changed_pixel_outside_the_mask_is_rejected() -> None:

@@ -5,8 +5,7 @@ import pytest
 
 from conservator.degradations import BY_NAME, CELL, INDEX, NAMES
 from conservator.errors import UsageError
-from conservator.synthesis import COMBINATIONS, Damage, degrade, draw_global, draw_preset, draw_spatial
-from conservator.synthesis import optics, sensor
+from conservator.synthesis import COMBINATIONS, Damage, degrade, draw_global, draw_preset, draw_spatial, optics, sensor
 from conservator.synthesis.masks import partition
 
 

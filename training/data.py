@@ -33,7 +33,9 @@ class Photographs:
             raise SystemExit(f"no photographs in {DATA}/train; set CONSERVATOR_DATA")
         chosen = [f for i, f in enumerate(files) if (i % HELD_OUT == 0) == held_out]
         read = (cv2.imread(str(f), cv2.IMREAD_COLOR) for f in chosen)
-        self.images: list[Bytes] = [im[..., ::-1].copy() for im in read if im is not None and min(im.shape[:2]) >= smallest]
+        self.images: list[Bytes] = [
+            im[..., ::-1].copy() for im in read if im is not None and min(im.shape[:2]) >= smallest
+        ]
 
     def crop(self, rng: np.random.Generator, side: int) -> NDArray[np.float32]:
         """A random square of `side` px at a random zoom ≤ 1, flipped and turned; float32 RGB in [0, 1]."""

@@ -98,8 +98,7 @@ class Run:
 
     def train(self, workers: int) -> None:
         """Train to the recipe's last step; checkpoints every 250 steps, exports every 1000."""
-        stream = Stream(self.recipe.draw, self.recipe.seed, self.step * self.recipe.batch,
-                        self.recipe.source)
+        stream = Stream(self.recipe.draw, self.recipe.seed, self.step * self.recipe.batch, self.recipe.source)
         loader = torch.utils.data.DataLoader(  # spawn: a fork inherits OpenMP locks and hangs
             stream, self.recipe.batch, num_workers=workers, prefetch_factor=6, multiprocessing_context="spawn"
         )

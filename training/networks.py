@@ -36,7 +36,7 @@ class DilatedBlock(nn.Module):
 
 
 class Perceiver(nn.Module):
-    """Fixed features and a learned stem, then dilated blocks; per cell and kind: presence logit, severity, log deviation.
+    """Fixed features and a learned stem, then dilated blocks; per cell and kind: presence, severity, log deviation.
 
     stem       module: (N, 3, H, W) → (N, F, h, w) fixed features
     strides    strides of the learned stem's three convolutions; their product is the cell
@@ -125,12 +125,13 @@ class NativeFeatures(nn.Module):
         floor = _log(-F.max_pool2d(-energy, 2))  # quietest quarter of the cell
         broad = -F.max_pool2d(-floor, 5, 1, 2)  # quietest cell around: the noise floor
         half, quarter = F.avg_pool2d(y, 2), F.avg_pool2d(y, 4)
-        coarse = [_log(F.avg_pool2d(self._residual(half).abs(), 4)), _log(F.avg_pool2d(self._residual(quarter).abs(), 2))]
+        coarse = [
+            _log(F.avg_pool2d(self._residual(half).abs(), 4)),
+            _log(F.avg_pool2d(self._residual(quarter).abs(), 2)),
+        ]
         ry = self._residual(y)
         power = F.avg_pool2d(ry * ry, CELL) + 1e-7
-        lagged = [
-            F.avg_pool2d(ry * torch.roll(ry, shift, axis), CELL) / power for axis in (2, 3) for shift in (1, 2)
-        ]
+        lagged = [F.avg_pool2d(ry * torch.roll(ry, shift, axis), CELL) / power for axis in (2, 3) for shift in (1, 2)]
         peak = _log(F.max_pool2d(ry.abs(), CELL)) - 0.5 * torch.log(power)  # few large or many small residuals
         return [_log(F.avg_pool2d(energy, 2)), floor, broad, *coarse, *lagged, peak]
 
@@ -176,7 +177,11 @@ class FrameFeatures(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         x = x.float()
         y = _luma(x)
-        mean, low, high = F.avg_pool2d(x, 4), -F.max_pool2d(-x.amin(1, keepdim=True), 4), F.max_pool2d(x.amax(1, keepdim=True), 4)
+        mean, low, high = (
+            F.avg_pool2d(x, 4),
+            -F.max_pool2d(-x.amin(1, keepdim=True), 4),
+            F.max_pool2d(x.amax(1, keepdim=True), 4),
+        )
         tone = torch.log(y + 0.02)
         t, tt = F.avg_pool2d(tone, 4), F.avg_pool2d(tone * tone, 4)
         contrast = [torch.log((tt - t * t).clamp_min(0).sqrt() + 0.005)]
@@ -186,13 +191,17 @@ class FrameFeatures(nn.Module):
             contrast.append(torch.log((b - a * a).clamp_min(0).sqrt() + 0.005))
         dark = [low, *(-F.max_pool2d(-low, k, 1, k // 2) for k in (5, 15))]
         bright = [high, *(F.max_pool2d(high, k, 1, k // 2) for k in (5, 15))]
-        saturation = F.avg_pool2d((x.amax(1, keepdim=True) - x.amin(1, keepdim=True)) / (x.amax(1, keepdim=True) + 0.02), 4)
+        saturation = F.avg_pool2d(
+            (x.amax(1, keepdim=True) - x.amin(1, keepdim=True)) / (x.amax(1, keepdim=True) + 0.02), 4
+        )
         ones = torch.ones_like(t)
         down = torch.cumsum(ones, 2) / ones.sum(2, keepdim=True)
         across = (torch.cumsum(ones, 3) / ones.sum(3, keepdim=True) - 0.5).abs()
         extremes = [v.expand_as(t) for v in (
             low.amin((2, 3), keepdim=True), high.amax((2, 3), keepdim=True), t.mean((2, 3), keepdim=True))]  # fmt: skip
-        return torch.cat([mean, torch.log(mean + 0.02), *contrast, *dark, *bright, saturation, down, across, *extremes], 1)
+        return torch.cat(
+            [mean, torch.log(mean + 0.02), *contrast, *dark, *bright, saturation, down, across, *extremes], 1
+        )
 
 
 def local_perceiver(kinds: int = 6) -> Perceiver:
@@ -202,7 +211,9 @@ def local_perceiver(kinds: int = 6) -> Perceiver:
 
 def frame_perceiver(kinds: int = 3) -> Perceiver:
     """Haze and exposure on the whole frame at ≤ 256 px; one cell is 4 × 4 shrunk px."""
-    return Perceiver(kinds, FrameFeatures(), FrameFeatures.channels, 48, (1, 2, 4, 8, 16, 1, 4), (2, 2, 1), (16, 24, 32))
+    return Perceiver(
+        kinds, FrameFeatures(), FrameFeatures.channels, 48, (1, 2, 4, 8, 16, 1, 4), (2, 2, 1), (16, 24, 32)
+    )
 
 
 class ResidualBlock(nn.Module):
@@ -228,7 +239,9 @@ class Restorer(nn.Module):
 
     GAIN = 8.0
 
-    def __init__(self, kinds: int, widths: tuple[int, int, int] = (32, 64, 112), depth: tuple[int, int, int] = (2, 2, 3)) -> None:
+    def __init__(
+        self, kinds: int, widths: tuple[int, int, int] = (32, 64, 112), depth: tuple[int, int, int] = (2, 2, 3)
+    ) -> None:
         super().__init__()
         a, b, c = widths
         self.enter = nn.Conv2d(12 + kinds, a, 3, padding=1)
@@ -270,7 +283,12 @@ class ToneNetwork(nn.Module):
         self.register_buffer("centre", torch.zeros(1, FrameFeatures.channels, 1, 1))
         self.register_buffer("spread", torch.ones(1, FrameFeatures.channels, 1, 1))
         self.learned = nn.Sequential(
-            nn.Conv2d(3 + kinds, 16, 3, 2, 1), nn.ReLU(), nn.Conv2d(16, 32, 3, 2, 1), nn.ReLU(), nn.Conv2d(32, 32, 3, 1, 1), nn.ReLU()
+            nn.Conv2d(3 + kinds, 16, 3, 2, 1),
+            nn.ReLU(),
+            nn.Conv2d(16, 32, 3, 2, 1),
+            nn.ReLU(),
+            nn.Conv2d(32, 32, 3, 1, 1),
+            nn.ReLU(),
         )
         self.enter = nn.Conv2d(FrameFeatures.channels + kinds + 32, width, 1)
         self.blocks = nn.Sequential(*[DilatedBlock(width, d, context=i % 2 == 1) for i, d in enumerate(dilations)])
@@ -306,7 +324,7 @@ class ToneNetwork(nn.Module):
 
 
 def invert_tone(image: Tensor, maps: Tensor) -> Tensor:
-    """The closed form, as conservator.tools.tone computes it: undo the veil, then (gain · V + lift) ** gamma on HSV's value."""
+    """The closed form, as conservator.tools.tone has it: undo the veil, then (gain · V + lift) ** gamma on HSV's value."""
     veil, airlight, gain, lift, gamma = maps[:, :1], maps[:, 1:4], maps[:, 4:5], maps[:, 5:6], maps[:, 6:7]
     clear = ((image - veil * airlight) / (1 - veil)).clamp(0, 1)
     value = clear.amax(1, keepdim=True).clamp_min(1 / 255)

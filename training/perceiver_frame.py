@@ -1,6 +1,6 @@
 """Recipe: the frame perceiver. Haze and exposure on the whole frame, shrunk to at most 256 px.
 
-    CONSERVATOR_DATA=../shared/data python training/perceiver_frame.py
+CONSERVATOR_DATA=../shared/data python training/perceiver_frame.py
 """
 
 from __future__ import annotations
@@ -66,7 +66,7 @@ class Frames(Photographs):
 
 
 def draw(frames: Frames, rng: np.random.Generator) -> dict[str, Any]:
-    """One frame: clean or only locally damaged (30 %), a real bracket (15 %), damaged everywhere (20 %) or in places."""
+    """One frame: clean or only locally damaged (30 %), a real bracket (15 %), damaged all over (20 %) or in places."""
     style = rng.random()
     if style < 0.15:
         return _bracket(frames, rng)
@@ -104,7 +104,9 @@ def _pack(picture: NDArray[np.float32], truth: NDArray[np.float32]) -> dict[str,
 def recipe() -> Recipe:
     network = frame_perceiver(len(KINDS))
     held_out = Frames(held_out=True)
-    network.fit_features(torch.as_tensor(np.stack([draw(held_out, np.random.default_rng((7, i)))["image"] for i in range(64)])))
+    network.fit_features(
+        torch.as_tensor(np.stack([draw(held_out, np.random.default_rng((7, i)))["image"] for i in range(64)]))
+    )
     samples: list[dict[str, Any]] = []
 
     def validate(net: torch.nn.Module) -> dict[str, Any]:
@@ -120,10 +122,12 @@ def recipe() -> Recipe:
         example={"image": torch.rand(1, 3, 64, 96)},
         outputs=("cells",),
         describe={
-            "summary": "per 4×4 cell of the shrunk frame: presence logit, severity and log deviation of haze and exposure",
+            "summary": "per 4×4 cell of the shrunk frame: presence, severity and log deviation of haze and exposure",
             "kinds": list(KINDS),
-            "data": "train/bsd432, train/wallpapers, train/imagenet300, train/exposure_brackets, degraded by conservator.synthesis",
-            "inputs": {"image": "float32 (N, 3, H, W), the whole frame, RGB in [0, 1], longer side 256, multiples of 8"},
+            "data": "train/*, degraded by conservator.synthesis; train/exposure_brackets as they are",
+            "inputs": {
+                "image": "float32 (N, 3, H, W), the whole frame, RGB in [0, 1], longer side 256, multiples of 8"
+            },
             "outputs": {"cells": "float32 (N, 9, H/4, W/4): 3 presence logits, 3 severities, 3 log deviations"},
         },
         validate=validate,

@@ -1,6 +1,6 @@
 """Recipe: the local perceiver. Noise, JPEG, motion and defocus blur, resolution and rain per 8 × 8 native px.
 
-    CONSERVATOR_DATA=../shared/data python training/perceiver_local.py
+CONSERVATOR_DATA=../shared/data python training/perceiver_local.py
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ import torch
 
 import perception
 from conservator.degradations import INDEX, LOCAL, NAMES
-from conservator.synthesis import degrade, draw_global, draw_preset, draw_spatial
+from conservator.synthesis import degrade, draw_global, draw_spatial
 from data import Photographs, plain
 from loop import Recipe, main
 from networks import local_perceiver

@@ -40,7 +40,12 @@ def predict(network: nn.Module, samples: list[dict[str, Any]]) -> tuple[Array, A
             out = network(torch.as_tensor(sample["image"])[None])[0]
         kinds = out.shape[0] // 3
         flat = out.reshape(3, kinds, -1)
-        parts = (torch.sigmoid(flat[0]), flat[1], torch.exp(flat[2]), torch.as_tensor(sample["truth"]).reshape(kinds, -1))
+        parts = (
+            torch.sigmoid(flat[0]),
+            flat[1],
+            torch.exp(flat[2]),
+            torch.as_tensor(sample["truth"]).reshape(kinds, -1),
+        )
         for column, part in zip(columns, parts, strict=True):
             column.append(part.numpy())
     return tuple(np.concatenate(c, axis=1) for c in columns)  # type: ignore[return-value]

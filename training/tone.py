@@ -1,6 +1,6 @@
 """Recipe: the tone network. Haze and exposure as maps of the parameters of a closed-form inverse.
 
-    CONSERVATOR_DATA=../shared/data python training/tone.py            (after perceiver_frame.py)
+CONSERVATOR_DATA=../shared/data python training/tone.py            (after perceiver_frame.py)
 """
 
 from __future__ import annotations
@@ -54,12 +54,20 @@ def _bracket(frames: Frames, rng: np.random.Generator) -> dict[str, Any]:
 
 
 def _pack(picture: Array, truth: Array, target: Array, rng: np.random.Generator) -> dict[str, Any]:
-    severity = np.stack([cv2.resize(np.ascontiguousarray(t), SIZE[::-1], interpolation=cv2.INTER_LINEAR) for t in truth])
+    severity = np.stack(
+        [cv2.resize(np.ascontiguousarray(t), SIZE[::-1], interpolation=cv2.INTER_LINEAR) for t in truth]
+    )
     severity = np.clip(severity * rng.normal(1.0, 0.12, (len(severity), 1, 1)), 0, 1)
     if rng.random() < 0.3:
         severity = np.stack([cv2.blur(np.ascontiguousarray(s), (9, 9)) for s in severity])
-    image, wanted = (cv2.resize(p, SIZE[::-1], interpolation=cv2.INTER_AREA).transpose(2, 0, 1) for p in (picture, target))
-    return {"image": np.ascontiguousarray(image), "severity": severity.astype(np.float32), "target": np.ascontiguousarray(wanted)}
+    image, wanted = (
+        cv2.resize(p, SIZE[::-1], interpolation=cv2.INTER_AREA).transpose(2, 0, 1) for p in (picture, target)
+    )
+    return {
+        "image": np.ascontiguousarray(image),
+        "severity": severity.astype(np.float32),
+        "target": np.ascontiguousarray(wanted),
+    }
 
 
 def toned(network: nn.Module, image: Tensor, severity: Tensor) -> Tensor:
@@ -105,7 +113,7 @@ def recipe() -> Recipe:
         describe={
             "summary": "parameters of the closed-form inverse of haze, low light and over-exposure, per 4×4 cell",
             "kinds": list(KINDS),
-            "data": "train/bsd432, train/wallpapers, train/imagenet300, train/exposure_brackets, degraded by conservator.synthesis",
+            "data": "train/*, degraded by conservator.synthesis; train/exposure_brackets as they are",
             "inputs": {
                 "image": "float32 (N, 3, H, W), the whole frame, RGB in [0, 1], longer side 256, multiples of 8",
                 "severity": "float32 (N, 3, H, W), severity in [0, 1] of haze, low light, over-exposure",

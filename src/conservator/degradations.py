@@ -114,5 +114,3 @@ FRAME: tuple[Degradation, ...] = tuple(d for d in DEGRADATIONS if d.sight is Sig
 
 CELL = 8
 """Side of a severity-map cell in pixels: the JPEG block, so blockiness is a per-cell fact."""
-
-

@@ -34,7 +34,7 @@ class Ledger:
         self._file: TextIO | None = None
         if path is not None:
             try:
-                self._file = Path(path).open("a", encoding="utf-8")
+                self._file = open(path, "a", encoding="utf-8")  # noqa: SIM115 — closed by close()
             except OSError as error:
                 raise OutputError(f"ledger {path}: {error.strerror}", "a writable file", "choose another") from error
 

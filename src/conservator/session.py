@@ -109,7 +109,8 @@ class Session:
         self.cannot: list[CannotTreat] = []
         self.ledger.add("opened", size=list(photo.size), sha256=photo.sha256)
         mask = self.limits.mask
-        self._open = None if mask is None else mask_cells(mask) > 0  # cells a mask leaves open, by which steps are judged
+        # Steps are judged by the cells that a mask leaves open.
+        self._open = None if mask is None else mask_cells(mask) > 0
         self._key = key_of(photo.sha256, list(photo.size))
         self._previous: tuple[Samples, str, Diagnosis] | None = None
         self.diagnosis = self.first = self._look()
@@ -135,7 +136,7 @@ class Session:
         before = self._severity(self.diagnosis, judged)
         self._previous = (self.samples, self._key, self.diagnosis)
         with self.ledger.timed("guard"):
-            verdict = examine_samples(self.samples, treated, judged.any(axis=0))
+            verdict = examine_samples(self.samples, treated, np.asarray(judged.any(axis=0)))
         self.samples, self._key = treated, key
         self.diagnosis = self._look()
         outcome = Outcome(step, before, self._severity(self.diagnosis, judged), verdict)

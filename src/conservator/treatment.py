@@ -119,8 +119,14 @@ def restore(
         with book.timed("decode"):
             original = open_photo(photo)
             limits = Limits(strength, wishes, _mask(mask, original), tile or 512)
-        session = Session(original, limits=limits, budget=Budget(max_calls, max_seconds), ledger=book, perceiver=perceiver,
-                          cache=Cache(cache) if cache is not None else None)  # fmt: skip
+        session = Session(
+            original,
+            limits=limits,
+            budget=Budget(max_calls, max_seconds),
+            ledger=book,
+            cache=Cache(cache) if cache is not None else None,
+            perceiver=perceiver,
+        )
         chosen(session)
         return _treatment(session, call, seed)
     finally:
@@ -226,9 +232,13 @@ def _record(session: Session, photo: Photo, call: dict[str, Any], seed: int) -> 
             "plan": plan["steps"],
             "cannot_treat": plan["cannot_treat"],
             "timings": {stage: round(seconds, 4) for stage, seconds in ledger.seconds.items()},
-            "budget": {"calls": session.budget.calls, "seconds": round(ledger.elapsed, 4),
-                       "max_calls": session.budget.max_calls, "max_seconds": session.budget.max_seconds},
-        }  # fmt: skip
+            "budget": {
+                "calls": session.budget.calls,
+                "seconds": round(ledger.elapsed, 4),
+                "max_calls": session.budget.max_calls,
+                "max_seconds": session.budget.max_seconds,
+            },
+        }
     )
 
 

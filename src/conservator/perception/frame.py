@@ -1,4 +1,4 @@
-"""Damage that shows only in the whole frame: haze and exposure. A crop cannot tell a veil or a shadow from the scene."""
+"""Haze and exposure show only in the whole frame: a crop cannot tell a veil or a shadow from the scene."""
 
 from __future__ import annotations
 

@@ -10,8 +10,8 @@ from numpy.typing import NDArray
 
 from conservator.degradations import BY_NAME
 from conservator.models.catalogue import MODELS
-from conservator.pixels.types import Mask
 from conservator.perception import frame, local
+from conservator.pixels.types import Mask
 
 SEED_PRECISION = 0.98
 GROW_PRECISION = 0.9

@@ -62,7 +62,7 @@ def thumbnail(samples: Samples, longest: int) -> Pixels:
 
 
 def fitted(small: Pixels, longest: int = 256, multiple: int = 8) -> Pixels:
-    """A thumbnail stretched to a long side of `longest` px and sides that are multiples of `multiple`, for a network."""
+    """A thumbnail stretched to a long side of `longest` px and sides in multiples of `multiple`, for a network."""
     import cv2
 
     scale = longest / max(small.shape[:2])

@@ -15,6 +15,9 @@ from conservator.pixels.types import Pixels
 Bools = NDArray[np.bool_]
 Floats = NDArray[np.float32]
 
+HALF_LEVEL = 0.5 / 255
+"""What an 8-bit file rounds to black, or to white."""
+
 NEAR_END = 16 / 255
 """Distance from black or white at which a neighbourhood counts as lying there already: a black backdrop that loses its
 noise becomes exactly black, and nothing is lost."""
@@ -39,12 +42,12 @@ QUANTUM = np.float32((1 / 255) ** 2)
 
 
 def clipping(before: Pixels, after: Pixels, where: Bools) -> dict[str, float]:
-    """Shares of pixels that have come to within half an 8-bit level of black or white from farther than NEAR_END."""
+    """Shares of pixels newly within half an 8-bit level of black or white, in surroundings farther off than NEAR_END."""
     around = _mean(before, 9)
-    black = (after < 0.5 / 255) & (around > NEAR_END)
-    white = (after > 1 - 0.5 / 255) & (around < 1 - NEAR_END)
-    some, every = np.any(black | white, axis=-1), np.all(black, axis=-1) | np.all(white, axis=-1)
-    return {"clipped": float(some[where].mean()), "burnt": float(every[where].mean())}
+    black = (after < HALF_LEVEL) & (before >= HALF_LEVEL) & (around > NEAR_END)
+    white = (after > 1 - HALF_LEVEL) & (before <= 1 - HALF_LEVEL) & (around < 1 - NEAR_END)
+    every = ~_any_channel(~black) | ~_any_channel(~white)
+    return {"clipped": _share(_any_channel(black | white), where), "burnt": _share(every, where)}
 
 
 def detail(before: Pixels, after: Pixels, where: Bools) -> dict[str, float]:
@@ -55,7 +58,7 @@ def detail(before: Pixels, after: Pixels, where: Bools) -> dict[str, float]:
     structure = np.maximum(_mean(smooth * smooth, 33) - _mean(smooth, 33) ** 2, 0)
     gain = _tone_gain(luma_then, luma_now)
     conjured = sum(now) > CONJURED_GAIN * gain * gain * (sum(then) + structure + QUANTUM)
-    measures = {"harsh": float(harsh[where].mean()), "conjured": float(conjured[where].mean())}
+    measures = {"harsh": _share(harsh, where), "conjured": _share(conjured, where)}
     return measures | _structure(luma_then, luma_now, then[0], where)
 
 
@@ -79,16 +82,17 @@ def _structure(then: Floats, now: Floats, finest: Floats, where: Bools) -> dict[
     """Regression of the result's medium band on the input's; left out where noise or flatness leaves nothing."""
     band_then, band_now = (_blurred(y, 2) - _blurred(y, 8) for y in (then, now))
     noise = 0.026 * float(np.median(finest[where]))  # of white noise: energy in this band over that in the finest
-    signal = float(np.mean(band_then[where] ** 2)) - noise
+    band_then = band_then * where
+    signal = float(np.vdot(band_then, band_then)) / np.count_nonzero(where) - noise
     if signal < max(noise, 4 * float(QUANTUM)):
         return {}
-    return {"structure_kept": float(np.mean((band_then * band_now)[where])) / signal}
+    return {"structure_kept": float(np.vdot(band_then, band_now)) / np.count_nonzero(where) / signal}
 
 
 def colour(before: Pixels, after: Pixels, where: Bools) -> dict[str, float]:
     """Shifts of chroma over blocks of 16 pixels, whose means noise hardly moves; clipped and black blocks left out."""
     lab_then, lab_now = (_lab_blocks(picture) for picture in (before, after))
-    clear = np.minimum(*(1 - _blocks(np.any((p < 0.02) | (p > 0.98), axis=-1)) for p in (before, after)))
+    clear = np.minimum(*(1 - _blocks(_any_channel((p < 0.02) | (p > 0.98))) for p in (before, after)))
     use = (clear > 0.8) & (_blocks(where) > 0.5) & (lab_then[..., 0] > 8)
     if use.sum() < 10:
         return {}
@@ -107,6 +111,15 @@ def _turn(then: Floats, now: Floats) -> float:
     # Greys have no hue; with hardly a coloured block there is nothing to turn.
     weight = np.clip(np.minimum(size_then, size_now) - 6, 0, 20)
     return float((np.degrees(np.arccos(np.clip(cosine, -1, 1))) * weight).sum() / (weight.sum() + 20))
+
+
+def _any_channel(flags: Bools) -> Bools:
+    # Thrice as fast as np.any over so short an axis.
+    return np.asarray(flags[..., 0] | flags[..., 1] | flags[..., 2])
+
+
+def _share(flags: Bools, where: Bools) -> float:
+    return float(np.count_nonzero(flags & where) / np.count_nonzero(where))
 
 
 def _luma(picture: Pixels) -> Floats:

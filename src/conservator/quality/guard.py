@@ -43,8 +43,8 @@ BURNT = 0.15
 """The same in all channels at once, where not even the hue is left."""
 
 HARSH = 0.04
-"""Share of pixels whose surroundings may exceed changes.HARSHNESS. No camera photograph the limit was set on has more; a quarter
-of carelessly shrunk web pictures have, and would be believed only if the input had been as harsh."""
+"""Share of pixels whose surroundings may exceed changes.HARSHNESS. No camera photograph the limit was set on has more;
+a quarter of carelessly shrunk web pictures have, and would be believed only if the input had been as harsh."""
 
 CONJURED = 0.06
 """Share of pixels whose surroundings may exceed changes.CONJURED_GAIN: strong defocus does erase a texture to the last
@@ -133,10 +133,10 @@ def _leaked(before: Samples, after: Samples, work: Bools) -> float:
     """Share of pixels that changed although no severity reaches them; row of cells by row of cells."""
     changed, columns = 0, np.arange(before.shape[1]) // CELL
     for row, top in enumerate(range(0, len(before), CELL)):
-        still = ~work[row][columns]
-        if still.any():
-            band = np.s_[top : top + CELL]
-            changed += int(np.count_nonzero(np.any(before[band] != after[band], axis=-1) & still))
+        band = np.s_[top : top + CELL]
+        still = ~work[row]
+        if still.any() and not np.array_equal(before[band], after[band]):
+            changed += int(np.count_nonzero(np.any(before[band] != after[band], axis=-1) & still[columns]))
     return changed / before[..., 0].size
 
 

@@ -62,30 +62,48 @@ def apply(image: Pixels, damages: Iterable[Damage], skip: frozenset[str] = froze
 def cell_mean(plane: Mask) -> Mask:
     """Mean of each CELL × CELL cell of a (H, W) plane; partial cells at the border are mirrored out."""
     height, width = plane.shape
-    padded = cv2.copyMakeBorder(
-        np.ascontiguousarray(plane), 0, -height % CELL, 0, -width % CELL, cv2.BORDER_REPLICATE
-    )
+    padded = cv2.copyMakeBorder(np.ascontiguousarray(plane), 0, -height % CELL, 0, -width % CELL, cv2.BORDER_REPLICATE)
     size = (padded.shape[1] // CELL, padded.shape[0] // CELL)
     return np.asarray(cv2.resize(padded, size, interpolation=cv2.INTER_AREA), np.float32).reshape(size[::-1])
 
 
-def _noise(image: Pixels, rng: np.random.Generator, sigma: float, shot: float = 0.0, grain: float = 0.0,
-           grey: float = 0.0, camera_quality: int = 0) -> Inflicted:
+def _noise(
+    image: Pixels,
+    rng: np.random.Generator,
+    sigma: float,
+    shot: float = 0.0,
+    grain: float = 0.0,
+    grey: float = 0.0,
+    camera_quality: int = 0,
+) -> Inflicted:
     deviation = sensor.noise_deviation(image, sigma, shot)
     field = sensor.noise_field(image.shape[:2], rng, grain, grey)
     noisy = image + field * deviation[..., None] / np.float32(255)
     return (sensor.jpeg(noisy, camera_quality) if camera_quality else noisy), deviation
 
 
-def _jpeg(image: Pixels, rng: np.random.Generator, quality: int, first: int = 0, offset: tuple[int, int] = (0, 0),
-          chroma_halved: bool = True) -> Inflicted:
+def _jpeg(
+    image: Pixels,
+    rng: np.random.Generator,
+    quality: int,
+    first: int = 0,
+    offset: tuple[int, int] = (0, 0),
+    chroma_halved: bool = True,
+) -> Inflicted:
     if first:  # an earlier compression on another grid
         image = sensor.jpeg(image, first, (int(rng.integers(8)), int(rng.integers(8))), chroma_halved)
     return sensor.jpeg(image, quality, offset, chroma_halved), float(min(quality, first or 100))
 
 
-def _motion_blur(image: Pixels, rng: np.random.Generator, path: str, extent: float = 0.0, angle: float = 0.0,
-                 radius: int = 0, linear_light: bool = False) -> Inflicted:
+def _motion_blur(
+    image: Pixels,
+    rng: np.random.Generator,
+    path: str,
+    extent: float = 0.0,
+    angle: float = 0.0,
+    radius: int = 0,
+    linear_light: bool = False,
+) -> Inflicted:
     if path == "line":
         kernel = optics.line(extent, angle)
     elif path == "one_sided":
@@ -95,18 +113,28 @@ def _motion_blur(image: Pixels, rng: np.random.Generator, path: str, extent: flo
     return optics.convolve(image, kernel, linear_light), optics.extent_of(kernel)
 
 
-def _defocus_blur(image: Pixels, rng: np.random.Generator, radius: float, blades: int = 0,
-                  linear_light: bool = False) -> Inflicted:
+def _defocus_blur(
+    image: Pixels, rng: np.random.Generator, radius: float, blades: int = 0, linear_light: bool = False
+) -> Inflicted:
     return optics.convolve(image, optics.disc(radius, blades, float(rng.random())), linear_light), radius
 
 
-def _low_resolution(image: Pixels, rng: np.random.Generator, factor: float, down: int = cv2.INTER_AREA,
-                    up: int = cv2.INTER_CUBIC) -> Inflicted:
+def _low_resolution(
+    image: Pixels, rng: np.random.Generator, factor: float, down: int = cv2.INTER_AREA, up: int = cv2.INTER_CUBIC
+) -> Inflicted:
     return optics.shrink_and_enlarge(image, factor, down, up), factor
 
 
-def _rain(image: Pixels, rng: np.random.Generator, length: float, angle: float, width: float, density: float,
-          model: str, brightness: float) -> Inflicted:
+def _rain(
+    image: Pixels,
+    rng: np.random.Generator,
+    length: float,
+    angle: float,
+    width: float,
+    density: float,
+    model: str,
+    brightness: float,
+) -> Inflicted:
     layer = weather.streaks(image.shape[:2], rng, length, angle, width, density)
     added = cv2.blur(layer, (33, 33), borderType=cv2.BORDER_REFLECT) * (brightness * 255)
     return weather.rain(image, layer, model, brightness), np.asarray(added, np.float32)

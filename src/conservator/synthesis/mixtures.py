@@ -159,7 +159,7 @@ def _noise(rng: np.random.Generator) -> dict[str, Any]:
 
 def _jpeg(rng: np.random.Generator) -> dict[str, Any]:
     return {
-        "quality": int(round(_log_between(rng, 7, 75))),
+        "quality": round(_log_between(rng, 7, 75)),
         "first": _pick(rng, 0, 0, 0, int(rng.integers(10, 80))),
         "offset": _pick(rng, (0, 0), (0, 0), (0, 0), (int(rng.integers(8)), int(rng.integers(8)))),
         "chroma_halved": bool(rng.random() < 0.75),

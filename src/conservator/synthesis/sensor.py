@@ -29,14 +29,12 @@ def noise_field(shape: tuple[int, int], rng: np.random.Generator, grain: float, 
 
 
 def noise_deviation(image: Pixels, sigma: float, shot: float) -> Mask:
-    """Deviation per pixel, in 8-bit levels: Poisson-Gaussian with `sigma` at mid-grey and a share `shot` of photon noise."""
+    """Deviation per pixel in 8-bit levels: Poisson-Gaussian, `sigma` at mid-grey, a share `shot` of it photon noise."""
     light = cv2.blur(image.mean(axis=2), (5, 5))
     return np.asarray(sigma * np.sqrt((1 - shot) + shot * np.maximum(light, 0.0) * 2.0), np.float32)
 
 
-def jpeg(
-    image: Pixels, quality: int, offset: tuple[int, int] = (0, 0), chroma_halved: bool = True
-) -> Pixels:
+def jpeg(image: Pixels, quality: int, offset: tuple[int, int] = (0, 0), chroma_halved: bool = True) -> Pixels:
     """Encode and decode as JPEG.
 
     quality   libjpeg's 1…100
@@ -69,5 +67,8 @@ def expose(image: Pixels, model: str, amount: float) -> Pixels:
 def stops_between(clean: Pixels, exposed: Pixels) -> Mask:
     """log2 of the ratio of linear luminances (clean over exposed), locally averaged; EV lost when positive."""
     floor = 0.003  # about 1 % of mid-grey: keeps black from asking for infinite gain
-    a, b = (cv2.blur(np.maximum(x.max(axis=2), 0.0) ** 2.2, (15, 15), borderType=cv2.BORDER_REFLECT) for x in (clean, exposed))
+    a, b = (
+        cv2.blur(np.maximum(x.max(axis=2), 0.0) ** 2.2, (15, 15), borderType=cv2.BORDER_REFLECT)
+        for x in (clean, exposed)
+    )
     return np.asarray(np.log2((a + floor) / (b + floor)), np.float32)

@@ -20,7 +20,7 @@ BLACK = np.float32(1 / 255)
 
 
 def survey(thumbnail: Pixels, severity: Maps) -> Maps:
-    """Veil 1 − t, airlight RGB, log2 gain, lift and log2 gamma per 4 × 4 cell of the shrunk frame, float32 (7, h, w)."""
+    """Veil 1 − t, airlight RGB, log2 gain, lift, log2 gamma per 4 × 4 cell of the shrunk frame, float32 (7, h, w)."""
     image = fitted(thumbnail)
     size = (image.shape[1], image.shape[0])
     channels = [INDEX[kind] for kind in MODELS[MODEL].kinds]

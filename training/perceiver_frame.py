@@ -66,15 +66,15 @@ class Frames(Photographs):
 
 
 def draw(frames: Frames, rng: np.random.Generator) -> dict[str, Any]:
-    """One frame: clean or only locally damaged (30 %), a real bracket (15 %), damaged all over (20 %) or in places."""
+    """One frame: a real bracket (10 %), clean or only locally damaged (20 %), damaged all over (10 %) or in places."""
     style = rng.random()
-    if style < 0.15:
+    if style < 0.10:
         return _bracket(frames, rng)
-    clean = plain(rng, *WORK) if style < 0.17 else landscape(frames, rng)
+    clean = plain(rng, *WORK) if style < 0.12 else landscape(frames, rng)
     local = [str(k) for k in rng.permutation(OTHERS)[: int(rng.integers(0, 3))]] if rng.random() < 0.5 else []
-    if style < 0.45:
+    if style < 0.30:
         damages = draw_global(rng, local)
-    elif style < 0.65:
+    elif style < 0.40:
         damages = draw_global(rng, [str(rng.choice(KINDS)), *local])
     else:
         damages = draw_spatial(clean, rng, (*KINDS, *KINDS, *OTHERS), most=2, preset=bool(rng.random() < 0.3))[0]
@@ -132,7 +132,7 @@ def recipe() -> Recipe:
         },
         validate=validate,
         batch=12,
-        steps=3500,
+        steps=6500,
         rate=1.5e-3,
         source=Frames,
     )

@@ -23,69 +23,14 @@ WORDS: dict[str, tuple[str, ...]] = {
 _KEEP = ("keep", "leave", "preserve", "don't", "do not", "dont", "without", "no", "not", "保留", "不要")
 _GENTLE = ("a little", "slightly", "gently", "a bit", "lightly", "轻微", "一点")
 _FILLER = frozenset(
-    [
-        "please",
-        "the",
-        "a",
-        "an",
-        "and",
-        "only",
-        "just",
-        "of",
-        "in",
-        "on",
-        "from",
-        "this",
-        "that",
-        "it",
-        "its",
-        "photo",
-        "picture",
-        "image",
-        "remove",
-        "fix",
-        "reduce",
-        "clean",
-        "clear",
-        "treat",
-        "repair",
-        "correct",
-        "restore",
-        "not",
-        "denoise",
-        "dehaze",
-        "derain",
-        "deblur",
-        "all",
-        "any",
-        "some",
-        "my",
-        "to",
-        "touch",
-        "up",
-        "make",
-        "less",
-        "out",
-        "get",
-        "rid",
-        "keep",
-        "leave",
-        "preserve",
-        "don't",
-        "do",
-        "not",
-        "dont",
-        "without",
-        "no",
-        "little",
-        "slightly",
-        "gently",
-        "bit",
-        "lightly",
-        "is",
-        "are",
-        "as",
-    ]
+    re.findall(
+        r"\S+",
+        """
+        please the a an and only just of in on from this that it its photo picture image remove fix reduce clean clear
+        treat repair correct restore not denoise dehaze derain deblur all any some my to touch up make less out get rid
+        keep leave preserve don't do not dont without no little slightly gently bit lightly is are as
+        """,
+    )
 )
 _VERBS = {"denoise": "noise", "dehaze": "haze", "derain": "rain", "deblur": "defocus_blur"}
 

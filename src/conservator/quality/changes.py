@@ -15,12 +15,9 @@ from conservator.pixels.types import Pixels
 Bools = NDArray[np.bool_]
 Floats = NDArray[np.float32]
 
-HALF_LEVEL = 0.5 / 255
-"""What an 8-bit file rounds to black, or to white."""
-
 NEAR_END = 16 / 255
-"""Distance from black or white at which a neighbourhood counts as lying there already: a black backdrop that loses its
-noise becomes exactly black, and nothing is lost."""
+"""Distance from black or white that counts as being there already: black print or white paper that loses its noise
+becomes exactly black or white, and nothing is lost."""
 
 HARSHNESS = 3.5
 """Energy of the finest band over that of the next. Photographs fall off towards fine detail; beyond this lie pixels
@@ -42,10 +39,10 @@ QUANTUM = np.float32((1 / 255) ** 2)
 
 
 def clipping(before: Pixels, after: Pixels, where: Bools) -> dict[str, float]:
-    """Shares of pixels newly within half an 8-bit level of black or white, in surroundings farther off than NEAR_END."""
-    around = _mean(before, 9)
-    black = (after < HALF_LEVEL) & (before >= HALF_LEVEL) & (around > NEAR_END)
-    white = (after > 1 - HALF_LEVEL) & (before <= 1 - HALF_LEVEL) & (around < 1 - NEAR_END)
+    """Shares of pixels that reach black or white, within half an 8-bit level, where nothing near was before."""
+    near = np.ones((9, 9), np.uint8)
+    black = (after < 0.5 / 255) & (cv2.erode(before, near) > NEAR_END)
+    white = (after > 1 - 0.5 / 255) & (cv2.dilate(before, near) < 1 - NEAR_END)
     every = ~_any_channel(~black) | ~_any_channel(~white)
     return {"clipped": _share(_any_channel(black | white), where), "burnt": _share(every, where)}
 
@@ -86,7 +83,8 @@ def _structure(then: Floats, now: Floats, finest: Floats, where: Bools) -> dict[
     signal = float(np.vdot(band_then, band_then)) / np.count_nonzero(where) - noise
     if signal < max(noise, 4 * float(QUANTUM)):
         return {}
-    return {"structure_kept": float(np.vdot(band_then, band_now)) / np.count_nonzero(where) / signal}
+    shared = float(np.vdot(band_then, band_now)) / np.count_nonzero(where)
+    return {"structure_kept": float(shared / signal)}
 
 
 def colour(before: Pixels, after: Pixels, where: Bools) -> dict[str, float]:

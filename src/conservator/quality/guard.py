@@ -35,11 +35,11 @@ TILES = 12
 LEAK = 0.5 / 65535
 """A larger change would be another integer in a 16-bit file, and nothing at all may change outside the mask."""
 
-CLIPPED = 0.35
-"""Share of pixels newly at the end of the scale in some channel. Blacks that a veil or a blur had lifted return to 0 in
-up to a fifth of a photograph; a lift of two stops too much clips twice that."""
+CLIPPED = 0.4
+"""Share of pixels that may reach the end of the scale in some channel where nothing near was before. A white backdrop
+that had been dimmed returns to white in a third of a photograph; a lift of two stops too much clips as much again."""
 
-BURNT = 0.15
+BURNT = 0.25
 """The same in all channels at once, where not even the hue is left."""
 
 HARSH = 0.04

@@ -20,6 +20,7 @@ from conservator.quality.guard import Verdict, examine_samples
 from conservator.record import Ledger
 from conservator.regions import WHOLE
 from conservator.tools import engine
+from conservator.tools.card import Tool
 from conservator.tools.registry import TOOLS, Registry
 from conservator.wishes import Wishes
 
@@ -181,6 +182,11 @@ class Session:
         """Kinds that ail the photo and that the caller wants treated, in channel order."""
         wish = self.limits.wishes.strength
         return tuple(k for k in self.diagnosis.degradations if wish(k) > 0 and self.limits.strength > 0)
+
+    def specialist(self, kind: str) -> Tool | None:
+        """The tool for a kind of damage; among several the one that takes most of what else is wanted along."""
+        wanted = set(self.wanted())
+        return max(self.tools.treating(kind), key=lambda t: len(wanted & set(t.card.treats)), default=None)
 
     def plan_maps(self, step: Step) -> Maps:
         """Severity that a step is to treat, float32 (D, h, w); zero for other kinds and outside its regions."""

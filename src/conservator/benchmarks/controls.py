@@ -17,7 +17,6 @@ from conservator.pixels.reduce import cell_means
 from conservator.pixels.types import Maps, Samples
 from conservator.plan import Step
 from conservator.session import Perceiver, Session
-from conservator.tools.card import Tool
 
 
 def one_pass(session: Session) -> None:
@@ -25,7 +24,7 @@ def one_pass(session: Session) -> None:
     tried: set[str] = set()
     for stage in Stage:
         for kind in session.wanted():
-            tool = _specialist(session, kind) if BY_NAME[kind].stage is stage and kind not in tried else None
+            tool = session.specialist(kind) if BY_NAME[kind].stage is stage and kind not in tried else None
             if tool is None:
                 continue
             treats = tuple(k for k in session.wanted() if k in tool.card.treats and k not in tried)
@@ -34,12 +33,6 @@ def one_pass(session: Session) -> None:
             if outcome.failed is None:
                 session.keep(outcome)
     session.stop("one pass done")
-
-
-def _specialist(session: Session, kind: str) -> Tool | None:
-    """The tool for a kind that takes most of what else is wanted along."""
-    wanted = set(session.wanted())
-    return max(session.tools.treating((kind,)), key=lambda tool: len(wanted & set(tool.card.treats)), default=None)
 
 
 def true_diagnosis(truth: Maps, samples: Samples) -> Diagnosis:

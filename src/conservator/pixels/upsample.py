@@ -6,7 +6,7 @@ to 1, so nothing leaves the local minimum and maximum and exact zeros stay exact
 Colour has a say only where it explains the map: texture that has nothing to do with the damage must not print through.
 
 Every pixel is computed from its own colour and the cells around it alone, at coordinates of the whole frame. So a
-window is the crop of the full result, to the bit, however the frame is tiled.
+window is the crop of the full result, to float32 rounding, however the frame is tiled.
 """
 
 from __future__ import annotations
@@ -169,21 +169,22 @@ def _explained(cells: Maps, guide: Pixels) -> Mask:
     The RV coefficient (Escoufier, 1973) of nine colours and nine values, pooled over channels: 1 where the values are
     one linear step along the only contrast of colour there is, 0 where the two have nothing to do with each other.
     """
-    colours = np.moveaxis(guide, -1, 0)
-    both = np.concatenate([colours, cells])
+    # In float64, for a variance is a small difference of squares.
+    colours, values = np.moveaxis(guide, -1, 0).astype(np.float64), cells.astype(np.float64)
+    both = np.concatenate([colours, values])
     means = _mean_of_nine(both)
     shared = _mean_of_nine(colours[:, None] * both) - means[:3, None] * means
     contrast = np.sqrt(np.square(shared[:, :3]).sum(axis=(0, 1)))
-    spread = np.maximum(_mean_of_nine(np.square(cells)) - np.square(means[3:]), 0).sum(axis=0)
-    explained = np.square(shared[:, 3:]).sum(axis=(0, 1)) / (contrast * spread + np.float32(1e-9))
+    spread = np.maximum(_mean_of_nine(np.square(values)) - np.square(means[3:]), 0).sum(axis=0)
+    explained = np.square(shared[:, 3:]).sum(axis=(0, 1)) / (contrast * spread + 1e-9)
     return np.asarray(np.minimum(explained, 1), np.float32)
 
 
-def _mean_of_nine(planes: Floats) -> Floats:
-    """Mean over 3 by 3 cells with clamped edges, float32 (…, h, w)."""
+def _mean_of_nine(planes: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Mean over 3 by 3 cells with clamped edges, float64 (…, h, w)."""
     edged = np.pad(planes, [(0, 0)] * (planes.ndim - 2) + [(1, 1), (1, 1)], "edge")
     tall = edged[..., :-2, :] + edged[..., 1:-1, :] + edged[..., 2:, :]
-    return np.asarray((tall[..., :-2] + tall[..., 1:-1] + tall[..., 2:]) / np.float32(9), np.float32)
+    return np.asarray((tall[..., :-2] + tall[..., 1:-1] + tall[..., 2:]) / 9)
 
 
 def _check(coarse: Maps, size: tuple[int, int], window: Window, guide: Pixels | None, pixels: Pixels | None) -> None:

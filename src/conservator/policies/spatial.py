@@ -10,7 +10,6 @@ from __future__ import annotations
 from conservator.degradations import BY_NAME, Stage
 from conservator.plan import Step
 from conservator.session import Outcome, Session
-from conservator.tools.card import Tool
 
 LEAST_GAIN = 0.15
 """Share of the perceived severity that a step must remove; less is inside what a second look varies by."""
@@ -23,7 +22,7 @@ def spatial(session: Session) -> None:
         for kind in session.wanted():
             if BY_NAME[kind].stage is not stage or kind in tried:
                 continue
-            tool = _specialist(session, kind)
+            tool = session.specialist(kind)
             if tool is None:
                 tried.add(kind)
                 session.cannot_treat(kind, "no tool for it is installed")
@@ -35,13 +34,6 @@ def spatial(session: Session) -> None:
             tried.update(treats)
             _attempt(session, Step(tool.name, treats, reason=f"{stage}: {', '.join(treats)} found"))
     session.stop("nothing left to treat" if tried else "clean")
-
-
-def _specialist(session: Session, kind: str) -> Tool | None:
-    """The tool that treats the kind, the one that takes most of what else was found along."""
-    found = set(session.wanted())
-    tools = [t for t in session.tools.treating((kind,)) if kind in t.card.treats]
-    return max(tools, key=lambda t: len(found & set(t.card.treats)), default=None)
 
 
 def _attempt(session: Session, step: Step) -> None:

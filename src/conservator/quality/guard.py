@@ -2,9 +2,10 @@
 
 It compares before and after on a bounded sample of native pixels. It does not ask whether the result is better, only
 whether it can still be the same photograph: nothing touched that should not be, no clipping, no detail out of nowhere,
-no colours that exposure and haze do not explain, structure still in place. The limits were set on training photographs
-so that the truth behind a damaged photograph passes, for every kind of damage in the vocabulary and pairs of them, and
-repeated sharpening, checkerboards, casts and exchanged pictures do not.
+no colours that exposure and haze do not explain, structure still in place. The limits were set on training photographs:
+of the truths behind damaged photographs, every kind of damage in the vocabulary and pairs of them, two in a hundred are
+refused; repeated sharpening, exchanged pictures and lost colour always, plain checkerboards and casts mostly. What it
+cannot see is over-smoothing: to a comparison without knowledge of the tool, rain and grain are structure too.
 """
 
 from __future__ import annotations

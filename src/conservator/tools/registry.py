@@ -14,7 +14,7 @@ from conservator.degradations import BY_NAME, NAMES
 from conservator.errors import ToolDefinitionError, UsageError
 from conservator.tools.card import Tool
 
-_HOUSE = {"card", "engine", "registry", "signature", "testing"}
+_HOUSE = {"card", "engine", "prompted", "registry", "signature", "testing"}
 
 
 class Registry:

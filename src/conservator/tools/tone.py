@@ -16,6 +16,8 @@ MODEL = "tone"
 FADE = 6.0
 """The correction is in full force from a severity of 1 / FADE on, and fades out below it."""
 
+SOURCE = "Koschmieder's law inverted: He et al. (TPAMI 2011); curve maps: HDRnet (Gharbi et al., SIGGRAPH 2017)"
+
 BLACK = np.float32(1 / 255)
 
 
@@ -29,18 +31,12 @@ def survey(thumbnail: Pixels, severity: Maps) -> Maps:
     return np.asarray(run(MODEL, inputs)[0][0])
 
 
-@tool(
-    treats=("haze", "low_light", "over_exposure"),
-    stage=Stage.SCENE,
-    kind=Kind.PHYSICAL,
-    models=(MODEL,),
-    survey=survey,
-    source="Koschmieder's law inverted: He et al. (TPAMI 2011); curve maps: HDRnet (Gharbi et al., SIGGRAPH 2017)",
-)
-def tone(pixels: Pixels, severity: Maps, survey: Maps) -> Pixels:
-    """Clears haze and corrects exposure with a closed form per pixel; hue and saturation follow the value.
+def inverted(pixels: Pixels, severity: Maps, survey: Maps) -> Pixels:
+    """The closed form per pixel; hue and saturation follow the value.
 
-    survey   float32 (7, H, W), from `survey`
+    pixels    float32 (H, W, 3)
+    severity  float32 (D, H, W)
+    survey    float32 (7, H, W), from `survey`
     """
     veil, gain, lift, gamma = (survey[i][..., None] for i in (0, 4, 5, 6))
     airlight = survey[1:4].transpose(1, 2, 0)
@@ -49,3 +45,16 @@ def tone(pixels: Pixels, severity: Maps, survey: Maps) -> Pixels:
     target = np.clip(value * np.exp2(gain) + lift, 1e-4, 1) ** np.exp2(gamma)
     force = np.clip(severity.max(axis=0) * FADE, 0, 1)[..., None]
     return np.asarray(pixels + force * (clear * (target / value) - pixels), np.float32)
+
+
+@tool(
+    treats=("haze", "low_light", "over_exposure"),
+    stage=Stage.SCENE,
+    kind=Kind.PHYSICAL,
+    models=(MODEL,),
+    survey=survey,
+    source=SOURCE,
+)
+def tone(pixels: Pixels, severity: Maps, survey: Maps) -> Pixels:
+    """Clears haze and corrects exposure together, each where and as strongly as its map says."""
+    return inverted(pixels, severity, survey)

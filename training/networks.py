@@ -324,7 +324,7 @@ class ToneNetwork(nn.Module):
 
 
 def invert_tone(image: Tensor, maps: Tensor) -> Tensor:
-    """The closed form, as conservator.tools.tone has it: undo the veil, then (gain · V + lift) ** gamma on HSV's value."""
+    """The closed form, as conservator.tools.tone has it: undo the veil, then (gain · V + lift) ** gamma on V."""
     veil, airlight, gain, lift, gamma = maps[:, :1], maps[:, 1:4], maps[:, 4:5], maps[:, 5:6], maps[:, 6:7]
     clear = ((image - veil * airlight) / (1 - veil)).clamp(0, 1)
     value = clear.amax(1, keepdim=True).clamp_min(1 / 255)

@@ -42,11 +42,15 @@ def landscape(photographs: Photographs, rng: np.random.Generator) -> NDArray[np.
     return np.ascontiguousarray(window, np.float32) / np.float32(255)
 
 
+MISMATCHED = {"007", "008", "011", "021"}
+"""Bracket folders whose exposures show another picture than their reference."""
+
+
 def brackets(held_out: bool) -> list[tuple[Bytes, list[Bytes]]]:
     """Real exposure series: (reference, other exposures) per scene, at WORK size."""
     scenes = []
     for i, folder in enumerate(sorted((DATA / "train/exposure_brackets").iterdir())):
-        if (i % 12 == 0) == held_out:
+        if (i % 12 == 0) == held_out and folder.name not in MISMATCHED:
             pictures = [
                 cv2.resize(cv2.imread(str(f))[..., ::-1], WORK[::-1], interpolation=cv2.INTER_AREA)
                 for f in (folder / "reference.jpg", *sorted(folder.glob("luma*.jpg")))

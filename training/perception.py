@@ -5,12 +5,14 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
+import onnxruntime
 import torch
 import torch.nn.functional as F
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from conservator.degradations import BY_NAME
+from loop import WEIGHTS
 
 Array = NDArray[np.float32]
 
@@ -49,6 +51,23 @@ def predict(network: nn.Module, samples: list[dict[str, Any]]) -> tuple[Array, A
         for column, part in zip(columns, parts, strict=True):
             column.append(part.numpy())
     return tuple(np.concatenate(c, axis=1) for c in columns)  # type: ignore[return-value]
+
+
+class Shipped:
+    """A shipped perceiver, opened when first asked, for recipes that learn from what will really be perceived."""
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+        self.session: Any = None
+
+    def __call__(self, image: Array) -> tuple[Array, Array]:
+        """(presence probability, severity), each (K, h, w), of a picture (3, H, W)."""
+        if self.session is None:
+            options = onnxruntime.SessionOptions()
+            options.intra_op_num_threads = 1
+            self.session = onnxruntime.InferenceSession(str(WEIGHTS / f"{self.name}.onnx"), options)
+        logits, severity, _ = np.split(self.session.run(None, {"image": image[None]})[0][0], 3)
+        return 1 / (1 + np.exp(-np.clip(logits, -30, 30))), severity
 
 
 def auc(score: Array, label: NDArray[np.bool_]) -> float:

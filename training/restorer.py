@@ -20,8 +20,9 @@ from conservator.degradations import BY_NAME, FRAME, INDEX, LOCAL
 from conservator.synthesis import degrade, draw_global, draw_spatial
 from conservator.synthesis.mixtures import Sample
 from data import Photographs
-from loop import WEIGHTS, Recipe, main
+from loop import Recipe, main
 from networks import Restorer
+from perception import Shipped
 
 KINDS = tuple(d.name for d in LOCAL)
 CHANNELS = [INDEX[k] for k in KINDS]
@@ -30,7 +31,7 @@ OFTEN = ("noise", "noise", "jpeg", "jpeg", "rain", "rain", "motion_blur", "defoc
 
 SIDE = 128
 Array = NDArray[np.float32]
-_perceiver: Any = None
+PERCEIVER = Shipped("perceiver_local")
 
 
 def draw(photographs: Photographs, rng: np.random.Generator, side: int = SIDE) -> dict[str, Any]:
@@ -81,17 +82,9 @@ def _spoiled(truth: Array, rng: np.random.Generator) -> Array:
 
 def _perceived(image: Array) -> Array:
     """Maps of the shipped perceiver, gated at a presence of one half."""
-    global _perceiver
-    if _perceiver is None:
-        import onnxruntime
-
-        options = onnxruntime.SessionOptions()
-        options.intra_op_num_threads = 1
-        _perceiver = onnxruntime.InferenceSession(str(WEIGHTS / "perceiver_local.onnx"), options)
-    cells = _perceiver.run(None, {"image": np.ascontiguousarray(image.transpose(2, 0, 1))[None]})[0][0]
-    logits, severity, _ = np.split(cells, 3)
+    presence, severity = PERCEIVER(np.ascontiguousarray(image.transpose(2, 0, 1)))
     notice = np.array([BY_NAME[k].threshold for k in KINDS], np.float32)[:, None, None]
-    return np.where((logits > 0) & (severity > 0.5 * notice), severity, 0.0).astype(np.float32)
+    return np.where((presence > 0.5) & (severity > 0.5 * notice), severity, 0.0).astype(np.float32)
 
 
 def loss(network: nn.Module, batch: dict[str, Tensor]) -> tuple[Tensor, dict[str, float]]:

@@ -20,20 +20,27 @@ from conservator.synthesis.sensor import stops_between
 from loop import Recipe, main
 from networks import ToneNetwork, invert_tone
 from perceiver_frame import SIZE, Frames, landscape
+from perception import Shipped
 
 KINDS = tuple(d.name for d in FRAME)
 CHANNELS = [INDEX[k] for k in KINDS]
 Array = NDArray[np.float32]
+PERCEIVER = Shipped("perceiver_frame")
 
 
 def draw(frames: Frames, rng: np.random.Generator) -> dict[str, Any]:
-    """A frame with haze or wrong exposure, its severities (a little wrong) and the frame without them."""
+    """A frame with haze or wrong exposure, its severities and the frame without them.
+
+    Half of the severities are true ones, a little spoiled, half are what the shipped perceiver says, right or wrong.
+    """
     style = rng.random()
-    if style < 0.15:
+    if style < 0.12:
         return _bracket(frames, rng)
     clean = landscape(frames, rng)
     faint = [str(rng.choice([d.name for d in LOCAL]))] if rng.random() < 0.2 else []
-    if style < 0.45:
+    if style < 0.20:
+        damages = draw_global(rng, faint)
+    elif style < 0.40:
         damages = draw_global(rng, [str(rng.choice(KINDS)), *faint])
     else:
         damages = draw_spatial(clean, rng, (*KINDS, *faint), most=1, preset=bool(rng.random() < 0.3))[0]
@@ -54,20 +61,21 @@ def _bracket(frames: Frames, rng: np.random.Generator) -> dict[str, Any]:
 
 
 def _pack(picture: Array, truth: Array, target: Array, rng: np.random.Generator) -> dict[str, Any]:
-    severity = np.stack(
-        [cv2.resize(np.ascontiguousarray(t), SIZE[::-1], interpolation=cv2.INTER_LINEAR) for t in truth]
-    )
-    severity = np.clip(severity * rng.normal(1.0, 0.12, (len(severity), 1, 1)), 0, 1)
-    if rng.random() < 0.3:
-        severity = np.stack([cv2.blur(np.ascontiguousarray(s), (9, 9)) for s in severity])
     image, wanted = (
-        cv2.resize(p, SIZE[::-1], interpolation=cv2.INTER_AREA).transpose(2, 0, 1) for p in (picture, target)
+        np.ascontiguousarray(cv2.resize(p, SIZE[::-1], interpolation=cv2.INTER_AREA).transpose(2, 0, 1))
+        for p in (picture, target)
     )
-    return {
-        "image": np.ascontiguousarray(image),
-        "severity": severity.astype(np.float32),
-        "target": np.ascontiguousarray(wanted),
-    }
+    maps = _perceived(image) if rng.random() < 0.5 else truth * rng.normal(1.0, 0.12, (len(truth), 1, 1))
+    severity = [cv2.resize(np.ascontiguousarray(m), SIZE[::-1], interpolation=cv2.INTER_LINEAR) for m in maps]
+    if rng.random() < 0.3:
+        severity = [cv2.blur(s, (9, 9)) for s in severity]
+    return {"image": image, "severity": np.clip(np.stack(severity), 0, 1).astype(np.float32), "target": wanted}
+
+
+def _perceived(image: Array) -> Array:
+    """Severities of the shipped perceiver, weighted with their probability as the gate does, 0 where improbable."""
+    presence, severity = PERCEIVER(image)
+    return np.where(presence > 0.3, presence * severity, 0.0).astype(np.float32)
 
 
 def toned(network: nn.Module, image: Tensor, severity: Tensor) -> Tensor:

@@ -19,4 +19,4 @@ def denoise(pixels: Pixels, severity: Maps, survey: Maps, *, keep_grain: float =
     """
     residual = pixels - restored(pixels, severity)
     luma = residual @ LUMA
-    return pixels - residual + keep_grain * luma[..., None]
+    return np.asarray(pixels - residual + keep_grain * luma[..., None], np.float32)

@@ -1,4 +1,4 @@
-"""The network behind every tool for local damage: which kinds it removes is decided by the severity maps it is given."""
+"""The network behind every tool for local damage; the severity maps it is given decide which kinds it removes."""
 
 from __future__ import annotations
 
@@ -12,9 +12,8 @@ from conservator.pixels.types import Maps, Pixels
 MODEL = "restorer"
 HALO = 48
 MULTIPLE_OF = 8
-SOURCE = (
-    "severity map as input: FFDNet (Zhang et al., TIP 2018); any subset in one network: AirNet (CVPR 2022), PromptIR"
-)
+SOURCE = "severity map as input: FFDNet (Zhang et al., TIP 2018); one network for any subset: AirNet (CVPR 2022)"
+
 
 
 def restored(pixels: Pixels, severity: Maps) -> Pixels:

@@ -136,7 +136,7 @@ def recipe() -> Recipe:
         },
         validate=validate,
         batch=12,
-        steps=6500,
+        steps=6200,
         rate=1.5e-3,
         source=Frames,
     )

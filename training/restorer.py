@@ -141,7 +141,7 @@ def recipe() -> Recipe:
         },
         validate=validate,
         batch=12,
-        steps=5000,
+        steps=4000,
         rate=8e-4,
     )
 

@@ -130,7 +130,7 @@ def recipe() -> Recipe:
         },
         validate=validate,
         batch=12,
-        steps=1500,
+        steps=1000,
         rate=1e-3,
         source=Frames,
     )

@@ -8,24 +8,26 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
-from conservator.degradations import BY_NAME
+from conservator.degradations import BY_NAME, FRAME, Sight
 from conservator.models.catalogue import MODELS
-from conservator.perception import frame, local
+from conservator.perception import local
 from conservator.pixels.types import Mask
 
 SEED_PRECISION = 0.98
 GROW_PRECISION = 0.9
+"""Local damage: of the cells above the threshold, this share was truly damaged on held-out photographs."""
+
+FRAME_SEED = 0.6
+FRAME_GROW = 0.3
+"""Haze and exposure: probabilities, chosen on held-out photographs for gain against harm by `training/tune_gate.py`."""
+
 SMALLEST = 12
-"""Fewest cells of a treated patch: 12 cells are 28 × 28 px, below which a detection is a speck."""
+"""Fewest sure cells of a treated patch: 12 cells are 28 × 28 px, below which a detection is a speck."""
 
 
 @dataclass(frozen=True)
 class Gate:
-    """Two presence probabilities per kind: damage starts where `seed` is passed and spreads to where `grow` is.
-
-    The numbers come from the model cards: the probability above which that share of cells was truly damaged on
-    held-out training photographs.
-    """
+    """Two presence probabilities per kind: damage starts where `seed` is passed and spreads to where `grow` is."""
 
     seed: Mapping[str, float] = field(default_factory=dict)
     grow: Mapping[str, float] = field(default_factory=dict)
@@ -33,14 +35,17 @@ class Gate:
     @classmethod
     def calibrated(cls) -> Gate:
         """Thresholds measured when the shipped perceivers were trained."""
-        table = {k: v for model in (local.MODEL, frame.MODEL) for k, v in MODELS[model].calibration.items()}
-        return cls(
-            {k: max(0.5, v[f"precision_{round(SEED_PRECISION * 100)}"]) for k, v in table.items()},
-            {k: max(0.3, v[f"precision_{round(GROW_PRECISION * 100)}"]) for k, v in table.items()},
-        )
+        table = MODELS[local.MODEL].calibration
+        seed = {k: max(0.5, v[f"precision_{round(SEED_PRECISION * 100)}"]) for k, v in table.items()}
+        grow = {k: max(0.3, v[f"precision_{round(GROW_PRECISION * 100)}"]) for k, v in table.items()}
+        frame = [d.name for d in FRAME]
+        return cls(seed | dict.fromkeys(frame, FRAME_SEED), grow | dict.fromkeys(frame, FRAME_GROW))
 
     def decide(self, kind: str, presence: Mask, severity: Mask) -> Mask:
-        """Severity to treat, float32 (h, w): exactly 0 outside connected patches that hold a sure cell."""
+        """Severity to treat, float32 (h, w): exactly 0 outside connected patches that hold enough sure cells.
+
+        A wrong veil or exposure harms as much as a right one helps, so these are treated with their expected severity.
+        """
         from scipy import ndimage
 
         low, high = self.grow[kind], self.seed[kind]
@@ -51,4 +56,5 @@ class Gate:
         sure = np.bincount(labels[presence >= high], minlength=count + 1)
         keep: NDArray[np.bool_] = sure >= min(SMALLEST, presence.size // 2 + 1)
         keep[0] = False
-        return np.where(keep[labels], severity, 0.0).astype(np.float32)
+        amount = severity * presence if BY_NAME[kind].sight is Sight.FRAME else severity
+        return np.where(keep[labels], amount, 0.0).astype(np.float32)

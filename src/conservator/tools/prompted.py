@@ -15,7 +15,6 @@ MULTIPLE_OF = 8
 SOURCE = "severity map as input: FFDNet (Zhang et al., TIP 2018); one network for any subset: AirNet (CVPR 2022)"
 
 
-
 def restored(pixels: Pixels, severity: Maps) -> Pixels:
     """Pixels without the damage that the maps name; a pixel whose severities are all zero comes back unchanged.
 

@@ -136,7 +136,7 @@ def recipe() -> Recipe:
         },
         validate=validate,
         batch=12,
-        steps=6200,
+        steps=8200,
         rate=1.5e-3,
         source=Frames,
     )

@@ -85,8 +85,8 @@ class Degradation:
         return float(self.severity(self.notice))
 
 
-NOISE = Degradation("noise", Stage.IMAGING, Sight.LOCAL, "σ in 8-bit levels", 0.0, 75.0, Scale.ROOT, 4.0)
-JPEG = Degradation("jpeg", Stage.COMPRESSION, Sight.LOCAL, "JPEG quality", 100.0, 5.0, Scale.LOG, 80.0)
+NOISE = Degradation("noise", Stage.IMAGING, Sight.LOCAL, "σ in 8-bit levels", 0.0, 75.0, Scale.ROOT, 6.0)
+JPEG = Degradation("jpeg", Stage.COMPRESSION, Sight.LOCAL, "JPEG quality", 100.0, 5.0, Scale.LOG, 60.0)
 MOTION_BLUR = Degradation("motion_blur", Stage.IMAGING, Sight.LOCAL, "extent in px", 0.0, 32.0, Scale.ROOT, 2.5)
 DEFOCUS_BLUR = Degradation("defocus_blur", Stage.IMAGING, Sight.LOCAL, "radius in px", 0.0, 8.0, Scale.ROOT, 1.0)
 LOW_RESOLUTION = Degradation("low_resolution", Stage.IMAGING, Sight.LOCAL, "shrink factor", 1.0, 4.0, Scale.LOG, 1.5)

@@ -43,7 +43,7 @@ that had been dimmed returns to white in a third of a photograph; a lift of two 
 BURNT = 0.25
 """The same in all channels at once, where not even the hue is left."""
 
-HARSH = 0.04
+HARSH = 0.08
 """Share of pixels whose surroundings may exceed changes.HARSHNESS. No camera photograph the limit was set on has more;
 a quarter of carelessly shrunk web pictures have, and would be believed only if the input had been as harsh."""
 

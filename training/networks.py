@@ -329,4 +329,7 @@ def invert_tone(image: Tensor, maps: Tensor) -> Tensor:
     clear = ((image - veil * airlight) / (1 - veil)).clamp(0, 1)
     value = clear.amax(1, keepdim=True).clamp_min(1 / 255)
     target = (value * torch.exp2(gain) + lift).clamp(1e-4, 1) ** torch.exp2(gamma)
-    return clear * (target / value)
+    ratio = (target / value).clamp_max(8)
+    colour = (4 / ratio.clamp_min(1)).clamp_max(1)
+    grey = value * ratio
+    return grey + colour * (clear * ratio - grey)

@@ -18,6 +18,12 @@ FADE = 6.0
 
 SOURCE = "Koschmieder's law inverted: He et al. (TPAMI 2011); curve maps: HDRnet (Gharbi et al., SIGGRAPH 2017)"
 
+MOST = np.float32(8.0)
+"""Nothing is made brighter than this many times: below it, single 8-bit levels would turn into visible steps."""
+
+COLOURFUL = np.float32(4.0)
+"""Beyond this amplification colour fades to grey: in near-black pixels it is rounding, not the scene's."""
+
 BLACK = np.float32(1 / 255)
 
 
@@ -43,8 +49,11 @@ def inverted(pixels: Pixels, severity: Maps, survey: Maps) -> Pixels:
     clear = np.clip((pixels - veil * airlight) / (1 - np.minimum(veil, 0.95)), 0, 1)
     value = np.maximum(clear.max(axis=2, keepdims=True), BLACK)
     target = np.clip(value * np.exp2(gain) + lift, 1e-4, 1) ** np.exp2(gamma)
+    ratio = np.minimum(target / value, MOST)
+    colour = np.minimum(1, COLOURFUL / np.maximum(ratio, 1))
+    grey = value * ratio
     force = np.clip(severity.max(axis=0) * FADE, 0, 1)[..., None]
-    return np.asarray(pixels + force * (clear * (target / value) - pixels), np.float32)
+    return np.asarray(pixels + force * (grey + colour * (clear * ratio - grey) - pixels), np.float32)
 
 
 @tool(

@@ -2,13 +2,13 @@
 
 import numpy as np
 import pytest
+from landscape import landscape
 
 from conservator import diagnose
 from conservator.degradations import BY_NAME, NAMES
 from conservator.perception import Gate, local, observe
 from conservator.pixels.types import to_samples
 from conservator.synthesis import Damage, degrade
-from scenes import scene
 
 LEFT_ONLY = np.zeros((256, 320), np.float32)
 LEFT_ONLY[:, :160] = 1.0
@@ -16,7 +16,7 @@ LEFT_ONLY[:, :160] = 1.0
 
 @pytest.fixture(scope="module")
 def photo():
-    return scene(256, 320, seed=4)
+    return landscape(256, 320)
 
 
 @pytest.mark.parametrize(

@@ -52,6 +52,14 @@ def test_a_region_is_tinted_and_a_clean_one_keeps_its_pixels():
     assert abs(picture[300:500, 800:1000] - 128).max() > 100  # and the second
 
 
+def test_a_read_only_picture_without_damage_can_be_drawn_on():
+    photo = np.zeros((400, 500, 3), np.uint8)
+    photo.flags.writeable = False
+    drawn = overlay(photo, (Region("r1", half((400, 500))),))
+    assert drawn.any()
+    assert not photo.any()
+
+
 @pytest.mark.parametrize(
     ("size", "shown"), [((3000, 4000), (1200, 1600)), ((60, 80), (480, 640)), ((700, 900), (700, 900))]
 )

@@ -38,6 +38,7 @@ def overlay(photo: Picture, regions: Sequence[Region], longest: int = LONGEST) -
     drawn = [(scaled_mask(r.mask, (size[0], size[1])), region_shade(i, r), r) for i, r in enumerate(regions)]
     for mask, colour, region in drawn:
         picture = picture if region.clean else _tinted(picture, mask, colour)
+    picture = picture.copy()  # what a photo lends may be read-only
     for mask, colour, _ in drawn:
         _outline(picture, mask, colour)
     return _labelled(picture, drawn)

@@ -92,6 +92,12 @@ def test_a_mask_protects_to_the_byte(photo):
     after = np.rint(restore(photo, mask=mask).pixels * 255).astype(np.uint8)
     assert np.array_equal(after[120:], photo[120:])
     assert not np.array_equal(after[:120], photo[:120])
+    first = restore(photo, mask=mask)
+    assert np.array_equal(replay(first.record, photo, mask).photo.samples, first.photo.samples)
+    with pytest.raises(UsageError, match="pass mask"):
+        replay(first.record, photo)
+    with pytest.raises(InputError, match="mask"):
+        replay(first.record, photo, 255 - mask)
     with pytest.raises(UsageError, match="resize the mask"):
         restore(photo, mask=mask[:100])
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import platform
+from collections.abc import Mapping
 from dataclasses import dataclass
 from importlib import metadata
 from pathlib import Path
@@ -109,7 +110,7 @@ def restore(
     call = {
         "policy": policy if isinstance(policy, str) else "scripted",
         "strength": strength, "instruction": instruction, "max_calls": max_calls, "max_seconds": max_seconds,
-        "tile": tile or 512, "scale": scale, "mask": mask is not None,
+        "tile": tile or 512, "scale": scale, "mask": None,
     }  # fmt: skip
     chosen = policy_named(policy) if isinstance(policy, str) else policy
     wishes = parse(instruction)
@@ -118,7 +119,9 @@ def restore(
     try:
         with book.timed("decode"):
             original = open_photo(photo)
-            limits = Limits(strength, wishes, _mask(mask, original), tile or 512)
+            drawn = open_photo(mask) if mask is not None else None
+            limits = Limits(strength, wishes, _weights(drawn, original), tile or 512)
+        call["mask"] = _origin(drawn) if drawn is not None else None
         session = Session(
             original,
             limits=limits,
@@ -162,27 +165,22 @@ def treat(
     )  # fmt: skip
 
 
-def replay(record: Record | str | Path, photo: Source | None = None) -> Treatment:
+def replay(record: Record | str | Path, photo: Source | None = None, mask: Source | None = None) -> Treatment:
     """Carry out a record's plan again and check that the same samples come out.
 
     photo   the input, when it is no longer where the record says
+    mask    likewise the mask, for a run that had one
 
-    Raises InputError when the photo is not the recorded one, UsageError when the result differs.
+    Raises InputError when photo or mask is not the recorded one, UsageError when the result differs.
     """
     record = record if isinstance(record, Record) else Record.load(record)
     data = record.data
-    source = photo if photo is not None else data["input"].get("path")
-    if source is None:
-        raise UsageError("the record names no file", "the photo it was made from", "pass it as the second argument")
-    if data["call"].get("mask"):
-        raise UsageError("the run used a mask, which records do not hold", "a run without one", "restore again with it")
-    original = open_photo(source)
-    if original.sha256 != data["input"]["sha256"]:
-        raise InputError(f"photo {original.sha256[:12]}…", f"{data['input']['sha256'][:12]}…", "pass the same file")
-    steps = [Step.from_dict(s) for s in data["plan"]]
     call = data["call"]
+    original = _recorded("photo", photo, data["input"])
+    drawn = _recorded("mask", mask, call["mask"]) if call.get("mask") else None
+    steps = [Step.from_dict(s) for s in data["plan"]]
     treatment = restore(original, policy=ScriptedPolicy(steps), strength=call["strength"],
-                        instruction=call["instruction"], tile=call["tile"])  # fmt: skip
+                        instruction=call["instruction"], tile=call["tile"], mask=drawn)  # fmt: skip
     found, wanted = treatment.record.data["output"]["sha256"], data["output"]["sha256"]
     if found != wanted:
         fix = "use the versions and models that the record names"
@@ -190,10 +188,24 @@ def replay(record: Record | str | Path, photo: Source | None = None) -> Treatmen
     return treatment
 
 
-def _mask(source: Source | None, photo: Photo) -> Mask | None:
+def _recorded(what: str, given: Source | None, known: Mapping[str, Any]) -> Photo:
+    """The picture a record speaks of, from where it says or as given, checked by its hash."""
+    source = given if given is not None else known.get("path")
     if source is None:
+        raise UsageError(f"the record names no file for the {what}", "the one it was made with", f"pass {what}=")
+    picture = open_photo(source)
+    if picture.sha256 != known["sha256"]:
+        raise InputError(f"{what} {picture.sha256[:12]}…", f"{known['sha256'][:12]}…", "pass the same file")
+    return picture
+
+
+def _origin(photo: Photo) -> dict[str, Any]:
+    return {"path": str(photo.source.resolve()) if photo.source else None, "sha256": photo.sha256}
+
+
+def _weights(mask: Photo | None, photo: Photo) -> Mask | None:
+    if mask is None:
         return None
-    mask = open_photo(source)
     if mask.size != photo.size:
         got, wanted = (f"{size[1]}×{size[0]}" for size in (mask.size, photo.size))
         raise UsageError(f"mask is {got}", f"the photo's {wanted}", "resize the mask")
@@ -216,8 +228,7 @@ def _record(session: Session, photo: Photo, call: dict[str, Any], seed: int) -> 
             "schema": SCHEMA,
             "versions": _versions(),
             "input": {
-                "path": str(original.source.resolve()) if original.source else None,
-                "sha256": original.sha256,
+                **_origin(original),
                 "size": list(original.size),
                 "container": original.container,
                 "depth": original.depth,

@@ -18,6 +18,7 @@ def replay(
         str | None,
         typer.Argument(help="The photograph, when it is no longer where the record says; - is standard input."),
     ] = None,
+    mask: options.Mask = None,
     output: options.Output = None,
     suffix: options.Suffix = ".replayed",
     ext: options.Extension = AUTO,
@@ -43,5 +44,5 @@ def replay(
     treat_all(
         [source],
         Wanted(layout, overwrite, quality, as_json, quiet, (record,)),
-        lambda photo, on_event: conservator.replay(recorded, photo),
+        lambda photo, on_event: conservator.replay(recorded, photo, mask),
     )

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
-from conservator.degradations import BY_NAME, Sight
+from conservator.degradations import BY_NAME, FRAME, Sight
 from conservator.models.catalogue import MODELS
 from conservator.perception import local
 from conservator.pixels.types import Mask
@@ -17,10 +17,9 @@ SEED_PRECISION = 0.98
 GROW_PRECISION = 0.9
 """Local damage: of the cells above the threshold, this share was truly damaged on held-out photographs."""
 
-FRAME_SEED: Mapping[str, float] = {"haze": 0.6, "low_light": 0.6, "over_exposure": 0.9}
-FRAME_GROW: Mapping[str, float] = {"haze": 0.3, "low_light": 0.3, "over_exposure": 0.5}
-"""Haze and exposure: probabilities, chosen on held-out photographs for gain against harm by `training/tune_gate.py`. A
-bright picture is more often meant than wrong, so over-exposure must be surer."""
+FRAME_SEED = 0.9
+FRAME_GROW = 0.5
+"""Haze and exposure: probabilities, chosen on held-out photographs for gain against harm by `training/tune_gate.py`."""
 
 SMALLEST = 12
 """Fewest sure cells of a treated patch: 12 cells are 28 × 28 px, below which a detection is a speck."""
@@ -39,7 +38,8 @@ class Gate:
         table = MODELS[local.MODEL].calibration
         seed = {k: max(0.5, v[f"precision_{round(SEED_PRECISION * 100)}"]) for k, v in table.items()}
         grow = {k: max(0.3, v[f"precision_{round(GROW_PRECISION * 100)}"]) for k, v in table.items()}
-        return cls({**seed, **FRAME_SEED}, {**grow, **FRAME_GROW})
+        frame = [d.name for d in FRAME]
+        return cls(seed | dict.fromkeys(frame, FRAME_SEED), grow | dict.fromkeys(frame, FRAME_GROW))
 
     def decide(self, kind: str, presence: Mask, severity: Mask) -> Mask:
         """Severity to treat, float32 (h, w): exactly 0 outside connected patches that hold enough sure cells.

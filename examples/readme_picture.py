@@ -14,15 +14,17 @@ from conservator.quality.reference import psnr
 from conservator.report import compare
 from conservator.synthesis import Damage, degrade
 
+RAIN = {"length": 28, "angle": 0.2, "width": 1.2, "density": 0.005, "model": "add", "brightness": 0.45}
+
 
 def main(path: str) -> None:
-    """Haze on the left, noise and heavy compression in the middle, the right edge left clean."""
+    """Rain on the left, noise and heavy compression in the middle, the right edge left clean."""
     clean = landscape()
     height, width = clean.shape[:2]
     x = np.linspace(0, 1, width, dtype=np.float32)[None, :].repeat(height, axis=0)
     left, middle = np.clip((0.38 - x) * 20, 0, 1), np.clip((x - 0.38) * 20, 0, 1) * np.clip((0.8 - x) * 20, 0, 1)
     damages = [
-        Damage("haze", {"beta": 1.1, "airlight": 0.85}, 3, left),
+        Damage("rain", RAIN, 3, left),
         Damage("noise", {"sigma": 28.0}, 1, middle),
         Damage("jpeg", {"quality": 25}, 2, middle),
     ]

@@ -13,7 +13,7 @@ from conservator.models.catalogue import MODELS
 from conservator.perception import local
 from conservator.pixels.types import Mask
 
-SEED_PRECISION = 0.95
+SEED_PRECISION = 0.98
 GROW_PRECISION = 0.8
 """Local damage: of the cells above the threshold, this share was truly damaged on held-out photographs."""
 

@@ -35,19 +35,40 @@ class DilatedBlock(nn.Module):
         return x + self.mix(F.relu(self.wide(F.relu(y))))
 
 
-class Perceiver(nn.Module):
+class FeatureNetwork(nn.Module):
+    """A network that starts from hand-made features, normalised by what sample pictures show.
+
+    stem   module with `channels`: (N, 3, H, W) → (N, channels, h, w)
+    """
+
+    def __init__(self, stem: nn.Module) -> None:
+        super().__init__()
+        self.stem = stem
+        self.register_buffer("centre", torch.zeros(1, stem.channels, 1, 1))
+        self.register_buffer("spread", torch.ones(1, stem.channels, 1, 1))
+
+    @torch.no_grad()
+    def fit_features(self, images: Tensor) -> None:
+        """Set the normalisation of the fixed features from sample pictures."""
+        f = self.stem(images)
+        self.centre.copy_(f.mean((0, 2, 3), keepdim=True))
+        self.spread.copy_(f.std((0, 2, 3), keepdim=True).clamp_min(1e-3))
+
+    def features(self, image: Tensor) -> Tensor:
+        """Normalised features, clipped at four deviations."""
+        return ((self.stem(image) - self.centre) / self.spread).clamp(-4, 4)
+
+
+class Perceiver(FeatureNetwork):
     """Fixed features and a learned stem, then dilated blocks; per cell and kind: presence, severity, log deviation.
 
     stem       module: (N, 3, H, W) → (N, F, h, w) fixed features
     strides    strides of the learned stem's three convolutions; their product is the cell
     """
 
-    def __init__(self, kinds: int, stem: nn.Module, features: int, width: int, dilations: tuple[int, ...],
+    def __init__(self, kinds: int, stem: nn.Module, width: int, dilations: tuple[int, ...],
                  strides: tuple[int, int, int], learned: tuple[int, int, int]) -> None:  # fmt: skip
-        super().__init__()
-        self.kinds, self.stem = kinds, stem
-        self.register_buffer("centre", torch.zeros(1, features, 1, 1))
-        self.register_buffer("spread", torch.ones(1, features, 1, 1))
+        super().__init__(stem)
         a, b, c = learned
         self.learned = nn.Sequential(
             nn.Conv2d(3, a, 3, strides[0], 1), nn.ReLU(), nn.Conv2d(a, b, 3, strides[1], 1), nn.ReLU(),
@@ -57,24 +78,17 @@ class Perceiver(nn.Module):
             if isinstance(layer, nn.Conv2d):
                 nn.init.kaiming_normal_(layer.weight, nonlinearity="relu")
                 nn.init.zeros_(layer.bias)
-        self.enter = nn.Conv2d(features + c, width, 1)
+        self.enter = nn.Conv2d(stem.channels + c, width, 1)
         self.blocks = nn.Sequential(*[DilatedBlock(width, d, context=i % 3 == 1) for i, d in enumerate(dilations)])
         self.head = nn.Conv2d(width, 3 * kinds, 1)
         nn.init.zeros_(self.head.weight)
         nn.init.zeros_(self.head.bias)
 
-    @torch.no_grad()
-    def fit_features(self, images: Tensor) -> None:
-        """Set the normalisation of the fixed features from sample pictures."""
-        f = self.stem(images)
-        self.centre.copy_(f.mean((0, 2, 3), keepdim=True))
-        self.spread.copy_(f.std((0, 2, 3), keepdim=True).clamp_min(1e-3))
-
     def forward(self, image: Tensor) -> Tensor:
         """image (N, 3, H, W) in [0, 1] → (N, 3 · kinds, h, w): presence logits, severities, log deviations."""
-        fixed = (self.stem(image) - self.centre) / self.spread
+        fixed = self.features(image)
         learned = self.learned(image - 0.5)
-        x = self.enter(torch.cat([fixed.clamp(-4, 4).to(learned.dtype), learned], 1))
+        x = self.enter(torch.cat([fixed.to(learned.dtype), learned], 1))
         presence, severity, deviation = self.head(self.blocks(x)).float().chunk(3, 1)
         return torch.cat([presence, torch.sigmoid(severity), deviation.clamp(-3, 3) - 2.0], 1)
 
@@ -206,14 +220,12 @@ class FrameFeatures(nn.Module):
 
 def local_perceiver(kinds: int = 6) -> Perceiver:
     """Noise, JPEG, blur, resolution and rain on native pixels; one cell is 8 × 8 px."""
-    return Perceiver(kinds, NativeFeatures(), NativeFeatures.channels, 64, (1, 2, 4, 8, 1, 2), (2, 2, 2), (24, 40, 48))
+    return Perceiver(kinds, NativeFeatures(), 64, (1, 2, 4, 8, 1, 2), (2, 2, 2), (24, 40, 48))
 
 
 def frame_perceiver(kinds: int = 3) -> Perceiver:
     """Haze and exposure on the whole frame at ≤ 256 px; one cell is 4 × 4 shrunk px."""
-    return Perceiver(
-        kinds, FrameFeatures(), FrameFeatures.channels, 48, (1, 2, 4, 8, 16, 1, 4), (2, 2, 1), (16, 24, 32)
-    )
+    return Perceiver(kinds, FrameFeatures(), 48, (1, 2, 4, 8, 16, 1, 4), (2, 2, 1), (16, 24, 32))
 
 
 class ResidualBlock(nn.Module):
@@ -269,7 +281,7 @@ class Restorer(nn.Module):
         return image + gate * residual
 
 
-class ToneNetwork(nn.Module):
+class ToneNetwork(FeatureNetwork):
     """From the shrunk frame and the severities of haze and exposure to the parameters of a closed-form inverse.
 
     Seven maps on the 4 × 4 grid: veil 1 − t, airlight RGB, log2 gain, lift, log2 gamma; see `invert_tone`.
@@ -278,10 +290,7 @@ class ToneNetwork(nn.Module):
     channels = 7
 
     def __init__(self, kinds: int = 3, width: int = 40, dilations: tuple[int, ...] = (1, 2, 4, 8, 1, 4)) -> None:
-        super().__init__()
-        self.stem = FrameFeatures()
-        self.register_buffer("centre", torch.zeros(1, FrameFeatures.channels, 1, 1))
-        self.register_buffer("spread", torch.ones(1, FrameFeatures.channels, 1, 1))
+        super().__init__(FrameFeatures())
         self.learned = nn.Sequential(
             nn.Conv2d(3 + kinds, 16, 3, 2, 1),
             nn.ReLU(),
@@ -296,17 +305,10 @@ class ToneNetwork(nn.Module):
         nn.init.zeros_(self.head.weight)
         nn.init.zeros_(self.head.bias)
 
-    @torch.no_grad()
-    def fit_features(self, images: Tensor) -> None:
-        """Set the normalisation of the fixed features from sample pictures."""
-        f = self.stem(images)
-        self.centre.copy_(f.mean((0, 2, 3), keepdim=True))
-        self.spread.copy_(f.std((0, 2, 3), keepdim=True).clamp_min(1e-3))
-
     def forward(self, image: Tensor, severity: Tensor) -> Tensor:
         """image (N, 3, H, W), severity (N, 3, H, W): haze, low light, over-exposure → (N, 7, H/4, W/4)."""
         cells = F.avg_pool2d(severity, 4)
-        fixed = ((self.stem(image) - self.centre) / self.spread).clamp(-4, 4)
+        fixed = self.features(image)
         learned = self.learned(torch.cat([image - 0.5, severity], 1))
         x = self.enter(torch.cat([fixed.to(learned.dtype), cells * 2, learned], 1))
         raw = self.head(self.blocks(x)).float()

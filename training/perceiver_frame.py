@@ -94,12 +94,17 @@ def _bracket(frames: Frames, rng: np.random.Generator) -> dict[str, Any]:
     chosen = exposures[rng.integers(len(exposures))] if rng.random() < 0.8 else reference
     flip = slice(None, None, -1) if rng.random() < 0.5 else slice(None)
     truth_picture, picture = (np.ascontiguousarray(p[:, flip], np.float32) / 255 for p in (reference, chosen))
-    stops = cv2.blur(stops_between(truth_picture, picture), (15, 15))
+    return _pack(picture, exposure_truth(truth_picture, picture))
+
+
+def exposure_truth(reference: NDArray[np.float32], picture: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Severities (K, H, W) of an exposure against the reference of its scene."""
+    stops = cv2.blur(stops_between(reference, picture), (15, 15))
     truth = np.zeros((len(KINDS), *stops.shape), np.float32)
     truth[KINDS.index("low_light")] = LOW_LIGHT.severity(np.maximum(stops, 0))
     truth[KINDS.index("over_exposure")] = OVER_EXPOSURE.severity(np.maximum(-stops, 0))
     truth[truth < 0.2] = 0.0  # a sixth of a stop is taste, not damage
-    return _pack(picture, truth)
+    return truth
 
 
 def _pack(picture: NDArray[np.float32], truth: NDArray[np.float32]) -> dict[str, Any]:

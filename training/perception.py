@@ -11,6 +11,7 @@ import torch.nn.functional as F
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from conservator.benchmarks.figures import auc
 from conservator.degradations import BY_NAME
 from loop import WEIGHTS
 
@@ -25,9 +26,8 @@ def loss(network: nn.Module, batch: dict[str, Tensor], kinds: tuple[str, ...]) -
     truth = batch["truth"]
     notice = truth.new_tensor([BY_NAME[k].threshold for k in kinds])[None, :, None, None]
     label = (truth / notice).clamp(0, 1)
-    valid = batch["valid"][:, :, None, None] if "valid" in batch else torch.ones_like(truth[:, :, :1, :1])
-    cross = (F.binary_cross_entropy_with_logits(presence, label, reduction="none") * valid).mean()
-    there = (truth > 0.5 * notice).float() * valid
+    cross = F.binary_cross_entropy_with_logits(presence, label)
+    there = (truth > 0.5 * notice).float()
     laplace = (severity - truth).abs() * torch.exp(-deviation) + deviation
     strength = (laplace * there).sum() / there.sum().clamp_min(1)
     error = ((severity - truth).abs() * there).sum() / there.sum().clamp_min(1)
@@ -70,26 +70,16 @@ class Shipped:
         return 1 / (1 + np.exp(-np.clip(logits, -30, 30))), severity
 
 
-def auc(score: Array, label: NDArray[np.bool_]) -> float:
-    """Area under the ROC curve by ranks; ties share their mean rank."""
-    from scipy.stats import rankdata
-
-    positive = int(label.sum())
-    negative = len(label) - positive
-    if not positive or not negative:
-        return float("nan")
-    return float((rankdata(score)[label].sum() - positive * (positive + 1) / 2) / (positive * negative))
-
-
 def measure(network: nn.Module, samples: list[dict[str, Any]], kinds: tuple[str, ...]) -> dict[str, Any]:
-    """AUC, mean absolute error in the unit, and thresholds of presence for 98 % and 90 % precision."""
+    """AUC, mean absolute error in the unit, and thresholds of presence for 80 to 98 % precision."""
     presence, severity, _, truth = predict(network, samples)
     report: dict[str, Any] = {"auc": {}, "mae": {}, "calibration": {}}
     for i, kind in enumerate(kinds):
         degradation = BY_NAME[kind]
         label, clean = truth[i] >= degradation.threshold, truth[i] == 0
         judged = label | clean
-        report["auc"][kind] = round(auc(presence[i][judged], label[judged]), 4)
+        area = auc(presence[i][judged], label[judged])
+        report["auc"][kind] = None if area is None else round(area, 4)
         error = np.abs(degradation.value(severity[i][label]) - degradation.value(truth[i][label]))
         report["mae"][kind] = round(float(error.mean()), 3) if label.any() else None
         report["calibration"][kind] = {

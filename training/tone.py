@@ -14,12 +14,11 @@ import torch.nn.functional as F
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from conservator.degradations import FRAME, INDEX, LOCAL, LOW_LIGHT, OVER_EXPOSURE
+from conservator.degradations import FRAME, INDEX, LOCAL
 from conservator.synthesis import degrade, draw_global, draw_spatial
-from conservator.synthesis.sensor import stops_between
 from loop import Recipe, main
 from networks import ToneNetwork, invert_tone
-from perceiver_frame import SIZE, Frames, landscape
+from perceiver_frame import SIZE, Frames, exposure_truth, landscape
 from perception import Shipped
 
 KINDS = tuple(d.name for d in FRAME)
@@ -52,12 +51,7 @@ def _bracket(frames: Frames, rng: np.random.Generator) -> dict[str, Any]:
     reference, exposures = frames.brackets[rng.integers(len(frames.brackets))]
     chosen = exposures[rng.integers(len(exposures))]
     target, picture = (np.ascontiguousarray(p, np.float32) / 255 for p in (reference, chosen))
-    stops = cv2.blur(stops_between(target, picture), (15, 15))
-    truth = np.zeros((len(KINDS), *stops.shape), np.float32)
-    truth[KINDS.index("low_light")] = LOW_LIGHT.severity(np.maximum(stops, 0))
-    truth[KINDS.index("over_exposure")] = OVER_EXPOSURE.severity(np.maximum(-stops, 0))
-    truth[truth < 0.2] = 0.0
-    return _pack(picture, truth, target, rng)
+    return _pack(picture, exposure_truth(target, picture), target, rng)
 
 
 def _pack(picture: Array, truth: Array, target: Array, rng: np.random.Generator) -> dict[str, Any]:

@@ -112,7 +112,7 @@ class Session:
         mask = self.limits.mask
         # Steps are judged by the cells that a mask leaves open.
         self._open = None if mask is None else mask_cells(mask) > 0
-        self._key = key_of(photo.sha256, list(photo.size))
+        self._key = key_of(photo.sha256, list(photo.size), self.limits.tile, mask if mask is not None else "everywhere")
         self._previous: tuple[Samples, str, Diagnosis] | None = None
         self.diagnosis = self.first = self._look()
         self.ledger.add("diagnosed", **self.diagnosis.to_dict())
@@ -210,8 +210,7 @@ class Session:
         return np.asarray(np.clip(sum(masks[r] for r in chosen), 0.0, 1.0), np.float32)
 
     def _treated(self, step: Step, maps: Maps) -> tuple[Samples, str]:
-        mask = self.limits.mask
-        key = key_of(self._key, step.to_dict(), maps, self.limits.tile, mask if mask is not None else "everywhere")
+        key = key_of(self._key, step.to_dict(), maps)
         found = self.cache.get(key)
         if found is not None:
             self.ledger.add("reused", tool=step.tool, key=key[:16])
@@ -222,7 +221,7 @@ class Session:
             maps,
             self.diagnosis.guide,
             depth=self.photo.depth,
-            strength_mask=mask,
+            strength_mask=self.limits.mask,
             options=step.options,
             tile=self.limits.tile,
             on_tile=lambda done, total: self.ledger.progress("tile", tool=step.tool, done=done, total=total),

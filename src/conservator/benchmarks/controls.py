@@ -11,27 +11,20 @@ from dataclasses import replace
 
 import numpy as np
 
-from conservator.degradations import BY_NAME, INDEX, NAMES, Stage
+from conservator.degradations import BY_NAME, INDEX, NAMES
 from conservator.diagnosis import Diagnosis
 from conservator.pixels.reduce import cell_means
 from conservator.pixels.types import Maps, Samples
-from conservator.plan import Step
+from conservator.policies.spatial import by_stage
 from conservator.session import Perceiver, Session
 
 
 def one_pass(session: Session) -> None:
     """Every tool at most once, in the order of the stages, on all it treats; nothing is weighed or taken back."""
-    tried: set[str] = set()
-    for stage in Stage:
-        for kind in session.wanted():
-            tool = session.specialist(kind) if BY_NAME[kind].stage is stage and kind not in tried else None
-            if tool is None:
-                continue
-            treats = tuple(k for k in session.wanted() if k in tool.card.treats and k not in tried)
-            tried.update(treats)
-            outcome = session.apply(Step(tool.name, treats, reason="one pass"))
-            if outcome.failed is None:
-                session.keep(outcome)
+    for _, step in by_stage(session):
+        outcome = session.apply(step) if step is not None else None
+        if outcome is not None and outcome.failed is None:
+            session.keep(outcome)
     session.stop("one pass done")
 
 

@@ -15,12 +15,11 @@ from conservator.pixels.reduce import cell_means
 from conservator.pixels.types import Maps, Samples
 
 
-def observe(samples: Samples, gate: Gate | None = None, *, regions: bool = True) -> Diagnosis:
+def observe(samples: Samples, gate: Gate | None = None) -> Diagnosis:
     """Diagnose a photograph.
 
     samples   uint16 (H, W, 3)
     gate      when to act; the calibrated one by default
-    regions   False skips the segmentation, for looking again after a step
 
     At most two million native pixels and one 256-pixel frame are looked at, whatever the size.
     Raises ModelMissing when the shipped networks are absent.
@@ -32,8 +31,7 @@ def observe(samples: Samples, gate: Gate | None = None, *, regions: bool = True)
         _fill(model, cells, raw, deviation, presence)
     maps = np.stack([_decide(gate, name, presence[i], raw[i]) for i, name in enumerate(NAMES)])
     size = (samples.shape[0], samples.shape[1])
-    found = segment(maps, guide) if regions else ()
-    return Diagnosis(size, maps, raw, deviation, presence, guide, found)
+    return Diagnosis(size, maps, raw, deviation, presence, guide, segment(maps, guide))
 
 
 def _fill(model: str, cells: Maps, raw: Maps, deviation: Maps, presence: Maps) -> None:

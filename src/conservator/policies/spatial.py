@@ -7,6 +7,8 @@ space is one of its inputs. After each step the policy looks again, and takes ba
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 from conservator.degradations import BY_NAME, Stage
 from conservator.plan import Step
 from conservator.session import Outcome, Session
@@ -17,6 +19,23 @@ LEAST_GAIN = 0.15
 
 def spatial(session: Session) -> None:
     """Treat what ails the photo, stage by stage; a clean photo costs one look."""
+    kind = None
+    for kind, step in by_stage(session):
+        if step is None:
+            session.cannot_treat(kind, "no tool for it is installed")
+        elif reason := session.exhausted:
+            session.stop(reason)
+            return
+        else:
+            _attempt(session, step)
+    session.stop("nothing left to treat" if kind else "clean")
+
+
+def by_stage(session: Session) -> Iterator[tuple[str, Step | None]]:
+    """(kind, step that treats it) from the last stage to the first, each kind once; no step where no tool treats it.
+
+    A step takes along what else its tool treats. What is wanted is asked anew after every step.
+    """
     tried: set[str] = set()
     for stage in Stage:
         for kind in session.wanted():
@@ -25,15 +44,11 @@ def spatial(session: Session) -> None:
             tool = session.specialist(kind)
             if tool is None:
                 tried.add(kind)
-                session.cannot_treat(kind, "no tool for it is installed")
+                yield kind, None
                 continue
-            if reason := session.exhausted:
-                session.stop(reason)
-                return
             treats = tuple(k for k in session.wanted() if k in tool.card.treats and k not in tried)
             tried.update(treats)
-            _attempt(session, Step(tool.name, treats, reason=f"{stage}: {', '.join(treats)} found"))
-    session.stop("nothing left to treat" if tried else "clean")
+            yield kind, Step(tool.name, treats, reason=f"{stage}: {', '.join(treats)} found")
 
 
 def _attempt(session: Session, step: Step) -> None:

@@ -1,6 +1,8 @@
 # Needs python3 (3.11 or newer) and a package index; everything else goes into .venv.
 PYTHON ?= python3
 BIN := .venv/bin
+# `make test EXTRAS=dev,torch` also runs the tests of PyTorch checkpoints, which need PyTorch and spandrel.
+EXTRAS ?= dev
 
 .PHONY: demo test clean
 
@@ -10,7 +12,7 @@ demo: $(BIN)/python
 	$(BIN)/python examples/demo.py demo
 
 test: $(BIN)/python
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[dev]'
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[$(EXTRAS)]'
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 	$(BIN)/python -m pytest

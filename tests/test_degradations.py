@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from conservator.degradations import BY_NAME, DEGRADATIONS, FRAME, INDEX, LOCAL, NAMES
+from conservator.degradations import BY_NAME, DEGRADATIONS, FRAME, INDEX, LOCAL, NAMES, PERCEIVED, TOLD
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -35,6 +35,7 @@ def test_values_beyond_the_range_saturate():
     assert BY_NAME["haze"].severity(-1.0) == 0.0
 
 
-def test_every_kind_is_seen_locally_or_in_the_frame_and_has_one_channel():
-    assert {d.name for d in LOCAL} | {d.name for d in FRAME} == set(NAMES)
+def test_every_kind_is_seen_or_told_and_has_one_channel():
+    assert [d.name for d in (*LOCAL, *FRAME)] == list(PERCEIVED), "the channels that networks were trained on moved"
+    assert list(NAMES) == [d.name for d in (*LOCAL, *FRAME, *TOLD)]
     assert [INDEX[n] for n in NAMES] == list(range(len(DEGRADATIONS)))

@@ -13,6 +13,7 @@ from PIL import Image
 
 from command_line import photograph
 from conservator.cli.app import app
+from onnx_files import blur
 
 PAGE = (Path(__file__).parent.parent / "docs/cli.md").read_text("utf-8")
 
@@ -26,7 +27,9 @@ def sections() -> dict[str, list[str]]:
 
 
 @pytest.fixture
-def folder(tmp_path: Path) -> Path:
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.setenv("CONSERVATOR_HOME", str(tmp_path / ".home"))
+    blur(tmp_path / "denoiser.onnx")
     photograph(tmp_path / "street.jpg", seed=1)
     photograph(tmp_path / "scans/a.png", seed=2)
     photograph(tmp_path / "scans/1998/b.png", seed=3)
@@ -63,7 +66,18 @@ def test_every_command_has_a_section_and_an_example() -> None:
 def test_every_option_that_the_page_names_exists() -> None:
     from typer.main import get_command
 
-    commands = get_command(app).commands.values()  # type: ignore[attr-defined]
+    commands = list(get_command(app).commands.values())  # type: ignore[attr-defined]
+    commands += [below for command in commands for below in getattr(command, "commands", {}).values()]
     known = {option for command in commands for parameter in command.params for option in parameter.opts}
     known |= {"--version", "--help"}
     assert set(re.findall(r"(?<![\w-])--[a-z][a-z-]+", PAGE)) <= known
+
+
+CHECKPOINTS = (Path(__file__).parent.parent / "docs/checkpoints.md").read_text("utf-8")
+
+
+def test_the_examples_of_the_page_on_checkpoints_run(folder: Path, tmp_path_factory: pytest.TempPathFactory) -> None:
+    shell(re.findall(r"^\$ (.+)$", CHECKPOINTS, re.MULTILINE), folder, tmp_path_factory.mktemp("tools") / "bin")
+    for code in re.findall(r"^```python\n(.+?)^```", CHECKPOINTS, re.MULTILINE | re.DOTALL):
+        done = subprocess.run([sys.executable, "-c", code], cwd=folder, capture_output=True, text=True)
+        assert done.returncode == 0, done.stderr

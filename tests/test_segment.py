@@ -129,7 +129,7 @@ def test_faint_damage_over_the_whole_frame_is_not_called_clean() -> None:
 
 @pytest.mark.parametrize("most", [1, 2, 3, 8])
 def test_no_more_regions_than_asked_for_and_none_of_the_damage_lost(most: int) -> None:
-    maps, guide = nothing(64, 48)
+    maps, guide = nothing(7 * len(NAMES) + 1, 48)
     for i in range(len(NAMES)):
         maps[i, 7 * i : 7 * i + 7, 4:] = 0.3 + 0.05 * i
     regions = segment(maps, guide, most=most)

@@ -3,13 +3,14 @@
 import numpy as np
 import pytest
 
-from conservator.degradations import BY_NAME, CELL, INDEX, NAMES
+from conservator.degradations import BY_NAME, CELL, INDEX, NAMES, PERCEIVED, TOLD
 from conservator.errors import UsageError
+from conservator.pixels.light import LUMINANCE, cast_degrees, to_light
 from conservator.synthesis import COMBINATIONS, Damage, degrade, draw_global, draw_preset, draw_spatial, optics, sensor
 from conservator.synthesis.masks import partition
 
 
-@pytest.mark.parametrize("kind", NAMES)
+@pytest.mark.parametrize("kind", PERCEIVED)
 def test_every_kind_harms_and_says_how_much(clean, kind):
     sample = degrade(clean, draw_global(np.random.default_rng(3), [kind]))
     assert np.abs(sample.degraded - clean).mean() > 0.002
@@ -18,7 +19,7 @@ def test_every_kind_harms_and_says_how_much(clean, kind):
     assert not others.any()
 
 
-@pytest.mark.parametrize("kind", NAMES)
+@pytest.mark.parametrize("kind", PERCEIVED)
 def test_the_same_seed_gives_the_same_bytes(clean, kind):
     first, second = (degrade(clean, draw_global(np.random.default_rng(5), [kind])) for _ in range(2))
     assert np.array_equal(first.degraded, second.degraded)
@@ -67,6 +68,35 @@ def test_blur_kernels_have_the_extent_they_claim():
         assert kernel.sum() == pytest.approx(1.0, abs=1e-5)
 
 
+def test_kinds_that_nothing_perceives_are_inflicted_only_by_name(clean):
+    told = [kind.name for kind in TOLD]
+    assert draw_global(np.random.default_rng(0), told) == []
+    for seed in range(20):
+        asked, plain = (draw_spatial(clean, np.random.default_rng(seed), kinds) for kinds in (NAMES, PERCEIVED))
+        assert [(d.kind, d.parameters, d.seed) for d in asked[0]] == [(d.kind, d.parameters, d.seed) for d in plain[0]]
+
+
+def test_a_cast_has_the_angle_it_claims():
+    grey = np.full((16, 16, 3), 0.4, np.float32)
+    for degrees in (0.0, 5.0, 20.0):
+        damaged, severity = Damage("colour_cast", {"degrees": degrees, "hue": 1.0}).inflict(grey)
+        assert cast_degrees(to_light(damaged).mean(axis=(0, 1))) == pytest.approx(degrees, abs=0.05)
+        assert BY_NAME["colour_cast"].value(severity).mean() == pytest.approx(degrees)
+        assert (to_light(damaged) @ LUMINANCE).mean() == pytest.approx(
+            float(to_light(grey[0, 0]) @ LUMINANCE), rel=1e-3
+        )
+
+
+def test_water_takes_red_first_and_adds_its_own_light():
+    white = np.ones((64, 64, 3), np.float32)
+    damaged, severity = Damage("underwater", {"metres": 6.0}, 3).inflict(white)
+    red, green, blue = damaged.mean(axis=(0, 1))
+    assert red < green < blue < 1
+    assert 0 < severity.mean() <= BY_NAME["underwater"].severity(6.0)
+    black = Damage("underwater", {"metres": 6.0}, 3).inflict(0 * white)[0]
+    assert black[..., 2].mean() > 0.1, "water shines by itself"
+
+
 def test_exposure_is_measured_in_stops():
     grey = np.full((64, 64, 3), 0.4, np.float32)
     darker = sensor.expose(grey, "ev", -2.0)
@@ -94,7 +124,7 @@ def test_the_preset_is_the_published_sixteen_combinations(clean):
 @pytest.mark.parametrize("shape", [(1, 1), (1, 40), (7, 9), (33, 17)])
 def test_tiny_photographs_can_be_degraded(shape):
     image = np.full((*shape, 3), 0.5, np.float32)
-    for kind in NAMES:
+    for kind in PERCEIVED:
         sample = degrade(image, draw_global(np.random.default_rng(0), [kind]))
         assert sample.degraded.shape == image.shape
         assert np.isfinite(sample.degraded).all()

@@ -57,6 +57,7 @@ def test_a_tool_across_stages_must_say_where_it_belongs() -> None:
         ({"halo": 1.5}, "halo=1.5"),
         ({"multiple_of": 0}, "multiple_of=0"),
         ({"scale": 0}, "scale=0"),
+        ({"side": 20, "halo": 5}, "side=20.*at least 24"),
         ({"source": " "}, "source is empty"),
         ({"licence": ""}, "licence is empty"),
     ],

@@ -89,8 +89,7 @@ class Perceiver(FeatureNetwork):
         fixed = self.features(image)
         learned = self.learned(image - 0.5)
         x = self.enter(torch.cat([fixed.to(learned.dtype), learned], 1))
-        presence, severity, deviation = self.head(self.blocks(x)).float().chunk(3, 1)
-        return torch.cat([presence, torch.sigmoid(severity), deviation.clamp(-3, 3) - 2.0], 1)
+        return _told(self.head(self.blocks(x)))
 
 
 def _luma(x: Tensor) -> Tensor:
@@ -218,14 +217,73 @@ class FrameFeatures(nn.Module):
         )
 
 
+class FramePerceiver(FeatureNetwork):
+    """A U-Net over the shrunk frame: fine cells see the border of a veil or a shadow, coarse ones the whole scene.
+
+    In training it is also asked for the borders themselves: left alone it judges by the scene (caves are dark) and
+    overlooks outlines that nothing in the scene explains.
+
+    kinds    degradations told
+    prompts  local degradations whose maps it is given: a border that noise and darkness share is not the scene's
+    """
+
+    def __init__(self, kinds: int, prompts: int, widths: tuple[int, int, int, int] = (16, 36, 64, 64)) -> None:
+        super().__init__(FrameFeatures())
+        z, a, b, c = widths
+        self.start, self.down0 = nn.Conv2d(6, z, 3, 2, 1), nn.Conv2d(z, 32, 3, 2, 1)
+        self.outline = nn.Sequential(*[DilatedBlock(z, d, context=False) for d in (1, 2)])
+        self.enter = nn.Conv2d(FrameFeatures.channels + prompts + 32, a, 1)
+        self.down1, self.down2 = nn.Conv2d(a, b, 3, 2, 1), nn.Conv2d(b, c, 3, 2, 1)
+        self.up2, self.up1 = nn.Conv2d(c, b, 1), nn.Conv2d(b, a, 1)
+        self.encode1 = nn.Sequential(*[DilatedBlock(a, d, context=False) for d in (1, 2)])
+        self.encode2 = nn.Sequential(*[DilatedBlock(b, d, context=d == 2) for d in (1, 2)])
+        self.middle = nn.Sequential(*[DilatedBlock(c, d, context=d == 2) for d in (1, 2, 4, 1)])
+        self.decode2 = nn.Sequential(*[DilatedBlock(b, d, context=False) for d in (1, 2)])
+        self.decode1 = nn.Sequential(*[DilatedBlock(a, d, context=False) for d in (1, 2)])
+        self.head = nn.Conv2d(a, 3 * kinds, 1)
+        self.borders = nn.Conv2d(a, kinds, 1)
+        for layer in (self.start, self.down0, self.down1, self.down2):
+            nn.init.kaiming_normal_(layer.weight, nonlinearity="relu")
+            nn.init.zeros_(layer.bias)
+        for layer in (self.head, self.borders):
+            nn.init.zeros_(layer.weight)
+            nn.init.zeros_(layer.bias)
+
+    def forward(self, image: Tensor, local: Tensor) -> Tensor:
+        """image (N, 3, H, W) in [0, 1], local (N, P, H/4, W/4) severities → (N, 3 · kinds, H/4, W/4) as Perceiver.
+
+        In training (N, 4 · kinds, H/4, W/4): the last ones are logits of the borders.
+        """
+        both = torch.cat([image - 0.5, 0.3 * torch.log(image + 0.02) + 0.5], 1)  # in logs a shadow is a constant step
+        learned = F.relu(self.down0(self.outline(F.relu(self.start(both)))))
+        fixed = self.features(image)
+        x1 = self.encode1(self.enter(torch.cat([fixed.to(learned.dtype), local * 2, learned], 1)))
+        x2 = self.encode2(self.down1(x1))
+        x3 = self.middle(self.down2(x2))
+        y2 = self.decode2(x2 + _grown(self.up2(x3), x2))
+        y1 = self.decode1(x1 + _grown(self.up1(y2), x1))
+        told = _told(self.head(y1))
+        return torch.cat([told, self.borders(y1).float()], 1) if self.training else told
+
+
+def _grown(coarse: Tensor, like: Tensor) -> Tensor:
+    return F.interpolate(coarse, like.shape[2:], mode="bilinear", align_corners=False)
+
+
+def _told(raw: Tensor) -> Tensor:
+    """Raw head → presence logits, severities in [0, 1], log deviations in [-5, 1]."""
+    presence, severity, deviation = raw.float().chunk(3, 1)
+    return torch.cat([presence, torch.sigmoid(severity), deviation.clamp(-3, 3) - 2.0], 1)
+
+
 def local_perceiver(kinds: int = 6) -> Perceiver:
     """Noise, JPEG, blur, resolution and rain on native pixels; one cell is 8 × 8 px."""
     return Perceiver(kinds, NativeFeatures(), 64, (1, 2, 4, 8, 1, 2), (2, 2, 2), (24, 40, 48))
 
 
-def frame_perceiver(kinds: int = 3) -> Perceiver:
-    """Haze and exposure on the whole frame at ≤ 256 px; one cell is 4 × 4 shrunk px."""
-    return Perceiver(kinds, FrameFeatures(), 48, (1, 2, 4, 8, 16, 1, 4), (2, 2, 1), (16, 24, 32))
+def frame_perceiver(kinds: int = 3, prompts: int = 6) -> FramePerceiver:
+    """Haze and exposure on the whole frame at ≤ 192 px; one cell is 4 × 4 shrunk px."""
+    return FramePerceiver(kinds, prompts)
 
 
 class ResidualBlock(nn.Module):
@@ -252,7 +310,7 @@ class Restorer(nn.Module):
     GAIN = 8.0
 
     def __init__(
-        self, kinds: int, widths: tuple[int, int, int] = (32, 64, 112), depth: tuple[int, int, int] = (2, 2, 3)
+        self, kinds: int, widths: tuple[int, int, int] = (48, 64, 96), depth: tuple[int, int, int] = (3, 2, 2)
     ) -> None:
         super().__init__()
         a, b, c = widths
@@ -265,6 +323,8 @@ class Restorer(nn.Module):
         self.decode2 = nn.Sequential(*[ResidualBlock(b) for _ in range(depth[1])])
         self.decode1 = nn.Sequential(*[ResidualBlock(a) for _ in range(depth[0])])
         self.leave = nn.Conv2d(a, 12, 3, padding=1)
+        with torch.no_grad():  # pixels around mid-grey are small numbers; left so, training starts ten times slower
+            self.enter.weight[:, :12] *= 6
         nn.init.zeros_(self.leave.weight)
         nn.init.zeros_(self.leave.bias)
 

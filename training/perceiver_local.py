@@ -12,7 +12,7 @@ import numpy as np
 import torch
 
 import perception
-from conservator.degradations import INDEX, LOCAL, NAMES
+from conservator.degradations import INDEX, LOCAL, PERCEIVED
 from conservator.synthesis import degrade, draw_global, draw_spatial
 from data import Photographs, plain
 from loop import Recipe, main
@@ -30,10 +30,10 @@ def draw(photographs: Photographs, rng: np.random.Generator, side: int = SIDE) -
     if style < 0.15:
         damages, regions = [], []
     elif style < 0.40:
-        kinds = rng.permutation(NAMES)[: int(rng.integers(1, 4))]
+        kinds = rng.permutation(PERCEIVED)[: int(rng.integers(1, 4))]
         damages, regions = draw_global(rng, [str(k) for k in kinds]), []
     else:
-        damages, regions = draw_spatial(clean, rng, (*NAMES, *KINDS), most=2, preset=bool(rng.random() < 0.3))
+        damages, regions = draw_spatial(clean, rng, (*PERCEIVED, *KINDS), most=2, preset=bool(rng.random() < 0.3))
     sample = degrade(clean, damages, regions)
     return {"image": np.ascontiguousarray(sample.degraded.transpose(2, 0, 1)), "truth": sample.truth[CHANNELS]}
 

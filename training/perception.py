@@ -13,16 +13,21 @@ from torch import Tensor, nn
 
 from conservator.benchmarks.figures import auc
 from conservator.degradations import BY_NAME
-from loop import WEIGHTS
+from loop import WEIGHTS, half
 
 Array = NDArray[np.float32]
 
 
 def loss(network: nn.Module, batch: dict[str, Tensor], kinds: tuple[str, ...]) -> tuple[Tensor, dict[str, float]]:
-    """Presence: cross-entropy, faint damage counted in part. Severity: Laplace likelihood where damage is."""
-    with torch.autocast(batch["image"].device.type, torch.bfloat16):
-        out = network(batch["image"])
-    presence, severity, deviation = out.float().chunk(3, 1)
+    """Presence: cross-entropy, faint damage counted in part. Severity: Laplace likelihood where damage is.
+
+    A network that tells borders too is asked where presence changes between neighbouring cells.
+    """
+    batch = {k: v.flatten(0, 1) if v.dim() == 5 else v for k, v in batch.items()}  # twins come stacked
+    inputs = [v for k, v in batch.items() if k != "truth"]
+    with half(inputs[0].device.type):
+        out = network(*inputs)
+    presence, severity, deviation, *borders = out.float().split(len(kinds), 1)
     truth = batch["truth"]
     notice = truth.new_tensor([BY_NAME[k].threshold for k in kinds])[None, :, None, None]
     label = (truth / notice).clamp(0, 1)
@@ -31,7 +36,12 @@ def loss(network: nn.Module, batch: dict[str, Tensor], kinds: tuple[str, ...]) -
     laplace = (severity - truth).abs() * torch.exp(-deviation) + deviation
     strength = (laplace * there).sum() / there.sum().clamp_min(1)
     error = ((severity - truth).abs() * there).sum() / there.sum().clamp_min(1)
-    return cross + 0.1 * strength, {"cross": float(cross.detach()), "error": float(error.detach())}
+    value, parts = cross + 0.1 * strength, {"cross": float(cross.detach()), "error": float(error.detach())}
+    for told in borders:
+        change = F.max_pool2d(label, 3, 1, 1) + F.max_pool2d(-label, 3, 1, 1)
+        border = F.binary_cross_entropy_with_logits(told, change, pos_weight=truth.new_tensor(4.0))  # they are rare
+        value, parts["border"] = value + border, float(border.detach())
+    return value, parts
 
 
 def predict(network: nn.Module, samples: list[dict[str, Any]]) -> tuple[Array, Array, Array, Array]:
@@ -39,7 +49,7 @@ def predict(network: nn.Module, samples: list[dict[str, Any]]) -> tuple[Array, A
     columns: list[list[Array]] = [[], [], [], []]
     for sample in samples:
         with torch.no_grad():
-            out = network(torch.as_tensor(sample["image"])[None])[0]
+            out = network(*(torch.as_tensor(v)[None] for k, v in sample.items() if k != "truth"))[0]
         kinds = out.shape[0] // 3
         flat = out.reshape(3, kinds, -1)
         parts = (
@@ -60,13 +70,14 @@ class Shipped:
         self.name = name
         self.session: Any = None
 
-    def __call__(self, image: Array) -> tuple[Array, Array]:
-        """(presence probability, severity), each (K, h, w), of a picture (3, H, W)."""
+    def __call__(self, **inputs: Array) -> tuple[Array, Array]:
+        """(presence probability, severity), each (K, h, w), of one picture (3, H, W) and what else the model reads."""
         if self.session is None:
             options = onnxruntime.SessionOptions()
             options.intra_op_num_threads = 1
             self.session = onnxruntime.InferenceSession(str(WEIGHTS / f"{self.name}.onnx"), options)
-        logits, severity, _ = np.split(self.session.run(None, {"image": image[None]})[0][0], 3)
+        answer = self.session.run(None, {name: array[None] for name, array in inputs.items()})[0][0]
+        logits, severity, _ = np.split(answer, 3)
         return 1 / (1 + np.exp(-np.clip(logits, -30, 30))), severity
 
 

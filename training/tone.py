@@ -18,13 +18,14 @@ from conservator.degradations import FRAME, INDEX, LOCAL
 from conservator.synthesis import degrade, draw_global, draw_spatial
 from loop import Recipe, main
 from networks import ToneNetwork, invert_tone
-from perceiver_frame import SIZE, Frames, exposure_truth, landscape
+from perceiver_frame import PROMPTS, Frames, exposure_truth, found, landscape, pack
 from perception import Shipped
 
 KINDS = tuple(d.name for d in FRAME)
 CHANNELS = [INDEX[k] for k in KINDS]
 Array = NDArray[np.float32]
 PERCEIVER = Shipped("perceiver_frame")
+SIZE = (176, 256)  # what the network sees in training
 
 
 def draw(frames: Frames, rng: np.random.Generator) -> dict[str, Any]:
@@ -44,31 +45,35 @@ def draw(frames: Frames, rng: np.random.Generator) -> dict[str, Any]:
     else:
         damages = draw_spatial(clean, rng, (*KINDS, *faint), most=1, preset=bool(rng.random() < 0.3))[0]
     sample = degrade(clean, damages)
-    return _pack(sample.degraded, sample.truth[CHANNELS], sample.without(KINDS), rng)
+    seen = pack(sample.degraded, sample.truth[CHANNELS], found(sample.truth[PROMPTS], rng))
+    return _pack(sample.degraded, sample.without(KINDS), seen, rng)
 
 
 def _bracket(frames: Frames, rng: np.random.Generator) -> dict[str, Any]:
     reference, exposures = frames.brackets[rng.integers(len(frames.brackets))]
     chosen = exposures[rng.integers(len(exposures))]
     target, picture = (np.ascontiguousarray(p, np.float32) / 255 for p in (reference, chosen))
-    return _pack(picture, exposure_truth(target, picture), target, rng)
+    truth = exposure_truth(target, picture)
+    return _pack(picture, target, pack(picture, truth, np.zeros((len(LOCAL), 1, 1), np.float32)), rng)
 
 
-def _pack(picture: Array, truth: Array, target: Array, rng: np.random.Generator) -> dict[str, Any]:
+def _pack(picture: Array, target: Array, seen: dict[str, Any], rng: np.random.Generator) -> dict[str, Any]:
+    """What the tone network learns from, given what the perceiver learns from."""
     image, wanted = (
         np.ascontiguousarray(cv2.resize(p, SIZE[::-1], interpolation=cv2.INTER_AREA).transpose(2, 0, 1))
         for p in (picture, target)
     )
-    maps = _perceived(image) if rng.random() < 0.5 else truth * rng.normal(1.0, 0.12, (len(truth), 1, 1))
+    truth = seen.pop("truth")
+    maps = _perceived(seen) if rng.random() < 0.5 else truth * rng.normal(1.0, 0.12, (len(truth), 1, 1))
     severity = [cv2.resize(np.ascontiguousarray(m), SIZE[::-1], interpolation=cv2.INTER_LINEAR) for m in maps]
     if rng.random() < 0.3:
         severity = [cv2.blur(s, (9, 9)) for s in severity]
     return {"image": image, "severity": np.clip(np.stack(severity), 0, 1).astype(np.float32), "target": wanted}
 
 
-def _perceived(image: Array) -> Array:
+def _perceived(seen: dict[str, Array]) -> Array:
     """Severities of the shipped perceiver, weighted with their probability as the gate does, 0 where improbable."""
-    presence, severity = PERCEIVER(image)
+    presence, severity = PERCEIVER(**seen)
     return np.where(presence > 0.3, presence * severity, 0.0).astype(np.float32)
 
 

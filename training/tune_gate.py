@@ -13,8 +13,8 @@ import sys
 
 import numpy as np
 
-from conservator.degradations import FRAME, INDEX, NAMES
-from conservator.perception import Gate, frame
+from conservator.degradations import BY_NAME, FRAME, INDEX, NAMES
+from conservator.perception import Gate, observe
 from conservator.pixels.reduce import cell_means
 from conservator.pixels.types import Maps, Pixels, Samples, to_pixels, to_samples
 from conservator.quality.reference import psnr
@@ -24,13 +24,14 @@ from conservator.tools.registry import TOOLS
 from data import Photographs
 
 KINDS = tuple(d.name for d in FRAME)
+CHANNELS = [INDEX[kind] for kind in KINDS]
 LOCAL_TOO = (*KINDS, "noise", "jpeg", "rain")
-SETTINGS = ((0.5, 0.3), (0.6, 0.3), (0.7, 0.4), (0.8, 0.5), (0.9, 0.5), (0.95, 0.7))
-Case = tuple[Pixels, Pixels, Samples, Maps, Maps, bool]
+SETTINGS = ((0.4, 0.2), (0.5, 0.3), (0.6, 0.3), (0.7, 0.3), (0.7, 0.5), (0.8, 0.3), (0.8, 0.5), (0.9, 0.5), (0.95, 0.7))
+Case = tuple[Pixels, Pixels, Samples, Maps, Maps, set[str]]
 
 
 def cases(count: int) -> list[Case]:
-    """(clean, damaged by haze or exposure only, its samples, presence, severity, whether damaged)."""
+    """(clean, damaged by haze or exposure only, its samples, presence, severity, kinds inflicted)."""
     photographs = Photographs(held_out=True)
     made = []
     for i in range(count):
@@ -39,38 +40,37 @@ def cases(count: int) -> list[Case]:
         kinds = ((), KINDS, LOCAL_TOO)[i % 3]
         sample = degrade(clean, draw_spatial(clean, rng, kinds, preset=bool(rng.random() < 0.6))[0] if kinds else [])
         samples = to_samples(sample.degraded, 8)
-        logits, severity, _ = np.split(frame.read(samples, cell_means(samples)), 3)
+        seen = observe(samples)
+        presence, severity = seen.presence[CHANNELS], seen.raw[CHANNELS]
         target = sample.without(("noise", "jpeg", "rain"))
-        presence = 1 / (1 + np.exp(-logits))
-        made.append(
-            (sample.clean, target, to_samples(target, 8), presence, severity, not np.array_equal(target, clean))
-        )
+        inflicted = {kind for kind in KINDS if sample.truth[INDEX[kind]].max() >= BY_NAME[kind].threshold}
+        made.append((sample.clean, target, to_samples(target, 8), presence, severity, inflicted))
     return made
 
 
-def judge(made: list[Case], seed: float, grow: float) -> dict[str, float]:
-    """Mean gain on damaged photographs, share made worse, share of the undamaged ones touched."""
-    gate = Gate(dict.fromkeys(KINDS, seed), dict.fromkeys(KINDS, grow))
-    gains, touched = [], []
-    for clean, target, samples, presence, severity, damaged in made:
+def judge(made: list[Case], kind: str, seed: float, grow: float) -> dict[str, object]:
+    """One kind treated alone: mean gain where it is, shares made worse, share of the photographs without it touched."""
+    gate, channel = Gate({kind: seed}, {kind: grow}), INDEX[kind]
+    gains, falsely = [], []
+    for clean, target, samples, presence, severity, kinds in made:
         maps = np.zeros((len(NAMES), *presence.shape[1:]), np.float32)
-        for i, kind in enumerate(KINDS):
-            maps[INDEX[kind]] = gate.decide(kind, presence[i], severity[i])
-        if not damaged:
-            touched.append(float(maps.any()))
-            continue
+        maps[channel] = gate.decide(kind, presence[KINDS.index(kind)], severity[KINDS.index(kind)])
         treated = engine.apply(TOOLS.get("tone"), samples, maps, cell_means(samples)) if maps.any() else samples
-        gains.append(psnr(to_pixels(treated), clean) - psnr(target, clean))
+        gain = psnr(to_pixels(treated), clean) - psnr(target, clean) if maps.any() else 0.0
+        (gains if kind in kinds else falsely).append(gain)
     return {
+        "kind": kind,
         "seed": seed,
         "grow": grow,
         "gain": round(float(np.mean(gains)), 3),
         "worse": round(float(np.mean(np.array(gains) < -0.05)), 3),
-        "undamaged_touched": round(float(np.mean(touched)), 3),
+        "harmed": round(float(np.mean(np.array(falsely) < -0.05)), 3),
+        "harm": round(float(np.mean(falsely)), 3),
     }
 
 
 if __name__ == "__main__":
-    photographs = cases(int(sys.argv[1]) if len(sys.argv) > 1 else 120)
-    for pair in SETTINGS:
-        print(json.dumps(judge(photographs, *pair)), flush=True)
+    photographs = cases(int(sys.argv[1]) if len(sys.argv) > 1 else 240)
+    for name in KINDS:
+        for pair in SETTINGS:
+            print(json.dumps(judge(photographs, name, *pair)), flush=True)

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     )
     from conservator.photo import Photo, open_photo
     from conservator.record import Record
+    from conservator.tools.added import add_tool, remove_tool
     from conservator.treatment import Treatment, diagnose, replay, restore, treat
 
 __version__ = "0.1.0"
@@ -34,6 +35,7 @@ _HOME = {
     "Photo": "photo",
     "open_photo": "photo",
     "Record": "record",
+    **dict.fromkeys(("add_tool", "remove_tool"), "tools.added"),
     **dict.fromkeys(("Treatment", "diagnose", "replay", "restore", "treat"), "treatment"),
     **dict.fromkeys(
         ("BudgetExceeded", "ConservatorError", "InputError", "ModelMissing", "OutputError", "ToolDefinitionError",
@@ -55,8 +57,10 @@ __all__ = [
     "ToolFailed",
     "Treatment",
     "UsageError",
+    "add_tool",
     "diagnose",
     "open_photo",
+    "remove_tool",
     "replay",
     "restore",
     "treat",

@@ -27,6 +27,7 @@ class Sight(StrEnum):
 
     LOCAL = "local"  # a few native pixels: vanishes when the frame is shrunk
     FRAME = "frame"  # the whole frame: a crop cannot tell a veil or a shadow from the scene
+    TOLD = "told"  # nothing perceives it: treated only where somebody asks for its tool
 
 
 class Scale(StrEnum):
@@ -94,6 +95,10 @@ RAIN = Degradation("rain", Stage.SCENE, Sight.LOCAL, "mean added 8-bit levels", 
 HAZE = Degradation("haze", Stage.SCENE, Sight.FRAME, "1 − transmission", 0.0, 1.0, Scale.LINEAR, 0.12)
 LOW_LIGHT = Degradation("low_light", Stage.SCENE, Sight.FRAME, "EV lost", 0.0, 5.0, Scale.ROOT, 0.4)
 OVER_EXPOSURE = Degradation("over_exposure", Stage.SCENE, Sight.FRAME, "EV gained", 0.0, 3.0, Scale.ROOT, 0.4)
+UNDERWATER = Degradation("underwater", Stage.SCENE, Sight.TOLD, "metres of water", 0.0, 12.0, Scale.LINEAR, 1.0)
+COLOUR_CAST = Degradation(
+    "colour_cast", Stage.SCENE, Sight.TOLD, "degrees between the light and grey", 0.0, 30.0, Scale.LINEAR, 3.0
+)
 
 DEGRADATIONS: tuple[Degradation, ...] = (
     NOISE,
@@ -105,12 +110,17 @@ DEGRADATIONS: tuple[Degradation, ...] = (
     HAZE,
     LOW_LIGHT,
     OVER_EXPOSURE,
+    UNDERWATER,
+    COLOUR_CAST,
 )
 NAMES: tuple[str, ...] = tuple(d.name for d in DEGRADATIONS)
 BY_NAME = MappingProxyType({d.name: d for d in DEGRADATIONS})
 INDEX = MappingProxyType({name: i for i, name in enumerate(NAMES)})
 LOCAL: tuple[Degradation, ...] = tuple(d for d in DEGRADATIONS if d.sight is Sight.LOCAL)
 FRAME: tuple[Degradation, ...] = tuple(d for d in DEGRADATIONS if d.sight is Sight.FRAME)
+TOLD: tuple[Degradation, ...] = tuple(d for d in DEGRADATIONS if d.sight is Sight.TOLD)
+PERCEIVED: tuple[str, ...] = tuple(d.name for d in DEGRADATIONS if d.sight is not Sight.TOLD)
+"""Names of what the perceivers look for and what mixtures are drawn from, in channel order."""
 
 CELL = 8
 """Side of a severity-map cell in pixels: the JPEG block, so blockiness is a per-cell fact."""

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from conservator.cache import Cache, key_of
-from conservator.degradations import INDEX, NAMES
+from conservator.degradations import BY_NAME, INDEX, NAMES, Sight
 from conservator.diagnosis import Diagnosis
 from conservator.errors import ConservatorError, ToolFailed, UsageError
 from conservator.perception import observe
@@ -189,14 +189,18 @@ class Session:
         return max(self.tools.treating(kind), key=lambda t: len(wanted & set(t.card.treats)), default=None)
 
     def plan_maps(self, step: Step) -> Maps:
-        """Severity that a step is to treat, float32 (D, h, w); zero for other kinds and outside its regions."""
+        """Severity that a step is to treat, float32 (D, h, w); zero for other kinds and outside its regions.
+
+        A kind that nothing perceives is treated in full: whoever asks for its tool has seen it.
+        """
         maps = np.zeros_like(self.diagnosis.maps)
         where = self._where(step.regions)
         for kind in step.treats:
             if kind not in INDEX:
                 raise UsageError(f"degradation {kind!r}", f"one of {', '.join(NAMES)}")
             factor = step.strength * self.limits.strength * self.limits.wishes.strength(kind)
-            maps[INDEX[kind]] = np.clip(self.diagnosis.cells(kind) * factor, 0.0, 1.0) * where
+            found = 1.0 if BY_NAME[kind].sight is Sight.TOLD else self.diagnosis.cells(kind)
+            maps[INDEX[kind]] = np.clip(found * factor, 0.0, 1.0) * where
         return maps
 
     def _where(self, regions: Iterable[str]) -> Mask | float:
@@ -220,7 +224,6 @@ class Session:
             self.samples,
             maps,
             self.diagnosis.guide,
-            depth=self.photo.depth,
             strength_mask=self.limits.mask,
             options=step.options,
             tile=self.limits.tile,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import platform
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from importlib import metadata
 from pathlib import Path
@@ -26,6 +26,7 @@ from conservator.policies import Policy, policy_named
 from conservator.policies.scripted import ScriptedPolicy
 from conservator.record import SCHEMA, Ledger, Listener, Record
 from conservator.session import Budget, Limits, Perceiver, Session
+from conservator.tools.added import find, preferring
 from conservator.tools.registry import TOOLS
 from conservator.wishes import parse
 
@@ -76,6 +77,7 @@ def restore(
     strength: float = 1.0,
     instruction: str | None = None,
     mask: Source | None = None,
+    prefer: str | Sequence[str] = (),
     max_calls: int | None = None,
     max_seconds: float | None = None,
     tile: int | None = None,
@@ -93,6 +95,7 @@ def restore(
     strength     multiplies what the diagnosis asks for, in [0, 2]; 0 changes nothing
     instruction  plain words: "remove the rain, keep the grain"
     mask         picture of the photo's size: white is treated, black is protected to the byte, grey in between
+    prefer       names of tools that get what they treat to themselves, added ones too (see `add_tool`)
     max_calls    most tool calls
     max_seconds  no step starts later than this
     tile         side of the tiles in px (512): less memory when smaller, same result
@@ -111,9 +114,11 @@ def restore(
         "policy": policy if isinstance(policy, str) else "scripted",
         "strength": strength, "instruction": instruction, "max_calls": max_calls, "max_seconds": max_seconds,
         "tile": tile or 512, "scale": scale, "mask": None,
+        "prefer": [prefer] if isinstance(prefer, str) else list(prefer) or None,
     }  # fmt: skip
     chosen = policy_named(policy) if isinstance(policy, str) else policy
     wishes = parse(instruction)
+    tools = preferring(prefer)
     set_threads(threads)
     book = Ledger(ledger, on_event)
     try:
@@ -124,6 +129,7 @@ def restore(
         call["mask"] = _origin(drawn) if drawn is not None else None
         session = Session(
             original,
+            tools=tools,
             limits=limits,
             budget=Budget(max_calls, max_seconds),
             ledger=book,
@@ -153,15 +159,15 @@ def treat(
     on_event: Listener | None = None,
     **options: Any,
 ) -> Treatment:
-    """Apply one tool where its damage is found; `strength` multiplies the estimated severity (1 by default).
+    """Apply one tool, shipped or added, where its damage is found; `strength` multiplies the estimated severity.
 
     Raises UsageError when there is no such tool or it does not take an option.
     """
-    card = TOOLS.get(tool).card
+    card = find(tool).card
     step = Step(tool, card.treats, options=options, reason="asked for")
     return restore(
         photo, policy=ScriptedPolicy([step]), strength=1.0 if strength is None else strength, mask=mask,
-        tile=tile, threads=threads, on_event=on_event,
+        prefer=() if tool in TOOLS else tool, tile=tile, threads=threads, on_event=on_event,
     )  # fmt: skip
 
 
@@ -180,7 +186,8 @@ def replay(record: Record | str | Path, photo: Source | None = None, mask: Sourc
     drawn = _recorded("mask", mask, call["mask"]) if call.get("mask") else None
     steps = [Step.from_dict(s) for s in data["plan"]]
     treatment = restore(original, policy=ScriptedPolicy(steps), strength=call["strength"],
-                        instruction=call["instruction"], tile=call["tile"], mask=drawn)  # fmt: skip
+                        instruction=call["instruction"], tile=call["tile"], mask=drawn,
+                        prefer=call.get("prefer") or ())  # fmt: skip
     found, wanted = treatment.record.data["output"]["sha256"], data["output"]["sha256"]
     if found != wanted:
         fix = "use the versions and models that the record names"
@@ -221,7 +228,11 @@ def _treatment(session: Session, call: dict[str, Any], seed: int) -> Treatment:
 
 def _record(session: Session, photo: Photo, call: dict[str, Any], seed: int) -> Record:
     original, ledger = session.photo, session.ledger
-    used = {m for step in session.steps for m in session.tools.get(step.tool).card.models}
+    tools = [session.tools.get(step.tool) for step in session.steps]
+    shipped = {"perceiver_local", "perceiver_frame"}.union(*(tool.card.models for tool in tools))
+    models = {name: MODELS[name].sha256 for name in shipped}
+    for tool in tools:
+        models |= tool.weights
     plan = session.plan.to_dict()
     return Record(
         {
@@ -236,7 +247,7 @@ def _record(session: Session, photo: Photo, call: dict[str, Any], seed: int) -> 
             "output": {"sha256": _digest(photo.samples), "unchanged": photo is original},
             "call": call,
             "seed": seed,
-            "models": {name: MODELS[name].sha256 for name in sorted(used | {"perceiver_local", "perceiver_frame"})},
+            "models": dict(sorted(models.items())),
             "diagnosis": session.first.to_dict(),
             "after": session.diagnosis.to_dict(),
             "events": ledger.events,

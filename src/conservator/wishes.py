@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from conservator.degradations import NAMES
+from conservator.degradations import PERCEIVED
 from conservator.errors import UsageError
 
 WORDS: dict[str, tuple[str, ...]] = {
@@ -71,7 +71,9 @@ def parse(instruction: str | None) -> Wishes:
         if _says(clause, _GENTLE):
             gentle.update(kinds)
     if unknown:
-        raise UsageError(f"cannot: {'; '.join(unknown)}", f"words for {', '.join(NAMES)}", "rephrase or leave it out")
+        raise UsageError(
+            f"cannot: {'; '.join(unknown)}", f"words for {', '.join(PERCEIVED)}", "rephrase or leave it out"
+        )
     return Wishes(frozenset(wanted) if wanted else None, frozenset(keep), frozenset(gentle))
 
 

@@ -78,6 +78,26 @@ def brackets(folder: Folder, limit: Limit = None, threads: Threads = None, outpu
 
 
 @app.command()
+def tools(
+    clean: Clean,
+    underwater: Annotated[
+        Path | None, typer.Option(help="Folder with degraded/ and reference/ of photographs taken under water.")
+    ] = None,
+    seed: Seed = 0,
+    limit: Limit = None,
+    threads: Threads = None,
+    output: Output = None,
+) -> None:
+    """Every tool beside the classical ones a user has, on the same photographs."""
+    from conservator.benchmarks.photos import photographs
+    from conservator.benchmarks.toolbench import run
+
+    bound_threads(threads)
+    found = run(photographs(clean, limit), underwater=underwater, seed=seed, limit=limit, on_row=_tell)
+    _finish("tools", found, seed, output)
+
+
+@app.command()
 def speed(
     photo: Annotated[Path, typer.Option("--photo", help="Clean photograph that the mosaic is made of.")],
     megapixels: Annotated[float, typer.Option(min=0.1, help="Of the photograph that is timed.")] = 12.0,
@@ -142,7 +162,9 @@ def bound_threads(threads: int | None) -> None:
 
 def _tell(row: dict[str, Any]) -> None:
     """A line per measurement on stderr: long runs must show that they run."""
-    names = " ".join(str(row[key]) for key in ("track", "draw", "scene", "photo", "policy", "method") if key in row)
+    names = " ".join(
+        str(row[key]) for key in ("track", "task", "draw", "scene", "photo", "policy", "method") if key in row
+    )
     gain = f" {row['gain_db']:+.2f} dB" if "gain_db" in row else ""
     typer.echo(f"{names}{gain} {' '.join(row.get('treated', ()))}".rstrip(), err=True)
 

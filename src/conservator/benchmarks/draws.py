@@ -8,11 +8,11 @@ from types import MappingProxyType
 
 import numpy as np
 
-from conservator.degradations import NAMES
+from conservator.degradations import PERCEIVED
 from conservator.pixels.types import Pixels
 from conservator.synthesis import Sample, degrade, draw_spatial
 
-TRACKS = MappingProxyType({"treatable": ("noise", "jpeg", "rain", "haze", "low_light"), "all": NAMES})
+TRACKS = MappingProxyType({"treatable": ("noise", "jpeg", "rain", "haze", "low_light"), "all": PERCEIVED})
 """SpatialBench's tracks. "treatable" are AgenticIR's kinds without blur and lost resolution, for which this release has
 no tool; "all" has these too, and over-exposure, for which nobody published ranges."""
 
@@ -21,7 +21,7 @@ MOST = 2
 """Most kinds of damage in one region."""
 
 
-def spatial_sample(clean: Pixels, seed: int, index: int, kinds: Sequence[str] = NAMES) -> Sample:
+def spatial_sample(clean: Pixels, seed: int, index: int, kinds: Sequence[str] = PERCEIVED) -> Sample:
     """Photograph `index`, damaged differently in 2 to 4 regions, the first of them clean; AgenticIR's ranges.
 
     clean   float32 (H, W, 3) in [0, 1]
@@ -31,7 +31,7 @@ def spatial_sample(clean: Pixels, seed: int, index: int, kinds: Sequence[str] = 
     return degrade(clean, damages, masks)
 
 
-def global_sample(clean: Pixels, seed: int, index: int, kinds: Sequence[str] = NAMES) -> Sample:
+def global_sample(clean: Pixels, seed: int, index: int, kinds: Sequence[str] = PERCEIVED) -> Sample:
     """The same photograph, damaged by one or two kinds all over."""
     rng = np.random.default_rng((seed, index, 1))
     # Of two regions one is clean; what the other one got, everybody gets.

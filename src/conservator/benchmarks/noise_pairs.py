@@ -16,11 +16,17 @@ HARMED = -0.1
 """dB of gain below which a photograph counts as harmed."""
 
 
-def pairs(folder: Path, limit: int | None = None) -> list[tuple[Path, Path]]:
-    """(clean, noisy) by file name without extension; InputError when a partner is missing."""
-    clean, noisy = ({path.stem: path for path in photographs(folder / side)} for side in ("clean", "noisy"))
+def pairs(
+    folder: Path, limit: int | None = None, sides: tuple[str, str] = ("clean", "noisy")
+) -> list[tuple[Path, Path]]:
+    """(clean, noisy), or what the folders are called, by file name without extension.
+
+    InputError when a partner is missing.
+    """
+    clean, noisy = ({path.stem: path for path in photographs(folder / side)} for side in sides)
     if alone := sorted(clean.keys() ^ noisy.keys()):
-        raise InputError(f"{alone[0]} is in one of clean/ and noisy/ only", "pairs of the same name", "complete them")
+        where = "/ and ".join(sides)
+        raise InputError(f"{alone[0]} is in one of {where}/ only", "pairs of the same name", "complete them")
     return [(clean[name], noisy[name]) for name in sorted(clean)][:limit]
 
 

@@ -25,8 +25,18 @@ Row: TypeAlias = dict[str, Any]
 Summary: TypeAlias = Mapping[str, Sequence[Row]]
 """Tables by title; the rows of a table share their keys, which `heading` turns into column names."""
 
-_DECIMALS = {"db": 2, "percent": 1, "seconds": 2, "ratio": 1, "mb": 0, "megapixels": 1, "calls": 1, "ssim": 4}
-_UNITS = {"db": "dB", "percent": "%", "seconds": "s", "mb": "MB", "megapixels": "MP"}
+_DECIMALS = {
+    "db": 2,
+    "percent": 1,
+    "seconds": 2,
+    "ratio": 1,
+    "mb": 0,
+    "megapixels": 1,
+    "calls": 1,
+    "ssim": 4,
+    "degrees": 1,
+}
+_UNITS = {"db": "dB", "percent": "%", "seconds": "s", "mb": "MB", "megapixels": "MP", "degrees": "°"}
 
 
 @dataclass(frozen=True)

@@ -24,8 +24,9 @@ app = typer.Typer(
     help="Restores photographs region by region: finds what is wrong and where, treats only that, keeps a record.",
 )
 
-for command in (restore, diagnose, treat, tools, replay, synth):
+for command in (restore, diagnose, treat, replay, synth):
     app.command()(command)
+app.add_typer(tools, name="tools")
 # Whatever follows belongs to the benchmark's own command line, --help included.
 app.command(add_help_option=False, context_settings={"allow_extra_args": True, "ignore_unknown_options": True})(bench)
 

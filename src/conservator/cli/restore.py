@@ -25,6 +25,10 @@ def restore(
         str | None, typer.Option("--instruction", "-i", help='Plain words: "remove the rain, keep the grain".')
     ] = None,
     mask: options.Mask = None,
+    prefer: Annotated[
+        list[str] | None,
+        typer.Option(help="A tool that gets what it treats to itself, added ones too; repeatable."),
+    ] = None,
     scale: Annotated[int, typer.Option(min=1, help="Enlarge this many times; only 1 so far.")] = 1,
     seed: Annotated[int, typer.Option(help="Of everything random.")] = 0,
     max_calls: Annotated[
@@ -67,7 +71,7 @@ def restore(
         wanted,
         lambda photo, on_event: conservator.restore(
             photo, policy=policy, scale=scale, strength=strength, instruction=instruction, mask=mask,
-            max_calls=max_calls, max_seconds=max_seconds, tile=tile, threads=threads, seed=seed, ledger=ledger,
-            cache=cache, on_event=on_event,
+            prefer=prefer or (), max_calls=max_calls, max_seconds=max_seconds, tile=tile, threads=threads, seed=seed,
+            ledger=ledger, cache=cache, on_event=on_event,
         ),
     )  # fmt: skip

@@ -17,7 +17,7 @@ from conservator.cli.narrator import narrator
 from conservator.cli.sources import Source, find_sources
 from conservator.cli.targets import Layout, is_result, plan_targets
 from conservator.cli.writing import Staging
-from conservator.degradations import CELL, INDEX, NAMES
+from conservator.degradations import CELL, NAMES, PERCEIVED
 from conservator.errors import UsageError
 
 if TYPE_CHECKING:
@@ -62,7 +62,7 @@ def synth(
 
     By default each region of a photograph gets another mixture, and one region stays clean.
     """
-    recipe = Recipe(_combination(combination), _kinds(kind or NAMES), seed)
+    recipe = Recipe(_combination(combination), _kinds(kind or PERCEIVED), seed)
     searched = Layout(str(output), suffix="")
     sources = find_sources(photographs, lambda file, root: is_result(file, root, searched))
     layout = Layout(f"{output / 'degraded'}/", suffix="", ext="png", records=False)
@@ -86,9 +86,9 @@ def _combination(name: str | None) -> tuple[str, ...] | None:
 
 
 def _kinds(names: Sequence[str]) -> tuple[str, ...]:
-    unknown = [name for name in names if name not in INDEX]
+    unknown = [name for name in names if name not in PERCEIVED]
     if unknown:
-        raise UsageError(f"--kind {', '.join(unknown)}", f"some of {', '.join(NAMES)}")
+        raise UsageError(f"--kind {', '.join(unknown)}", f"some of {', '.join(PERCEIVED)}")
     return tuple(names)
 
 

@@ -1,8 +1,10 @@
-"""conservator tools: what there is to treat damage with."""
+"""conservator tools: what there is to treat damage with, and adding to it."""
 
 from __future__ import annotations
 
 import json
+from collections.abc import Iterable
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -12,18 +14,53 @@ from conservator.cli import options
 if TYPE_CHECKING:
     from conservator.tools.card import Tool
 
+tools = typer.Typer(invoke_without_command=True)
 
-def tools(
+
+@tools.callback()
+def listed(
+    context: typer.Context,
     treating: Annotated[list[str] | None, typer.Option(help="Only tools for this degradation; repeatable.")] = None,
     as_json: options.Json = False,
 ) -> None:
-    """List the tools with what they treat, where their pixels come from, and their licence."""
+    """List the tools with what they treat, where their pixels come from, and their licence; add your own."""
+    if context.invoked_subcommand is not None:
+        return
+    from conservator.tools.added import available
+
+    known = available()
+    show(known.treating(treating) if treating else known, as_json)
+
+
+@tools.command()
+def add(
+    model: Annotated[Path, typer.Argument(help="An .onnx file; or .pth, .pt or .safetensors, with the extra `torch`.")],
+    treats: Annotated[
+        list[str] | None,
+        typer.Option(help="What it is for, such as noise; repeatable. Needed where the file does not say."),
+    ] = None,
+    name: Annotated[str | None, typer.Option(help="What to call it. Default: the file's name.")] = None,
+    as_json: options.Json = False,
+) -> None:
+    """Make a tool of a network in a file, for this and later runs; the file stays where it is."""
+    from conservator.tools.added import add_tool
+
+    show([add_tool(model, treats=treats, name=name)], as_json)
+
+
+@tools.command()
+def remove(name: Annotated[str, typer.Argument(help="An added tool; its file is not touched.")]) -> None:
+    """Forget an added tool."""
+    from conservator.tools.added import remove_tool
+
+    remove_tool(name)
+
+
+def show(chosen: Iterable[Tool], as_json: bool) -> None:
+    """Print tools as a table or as JSON."""
     from rich.console import Console
     from rich.table import Table
 
-    from conservator.tools.registry import TOOLS
-
-    chosen = list(TOOLS.treating(treating) if treating else TOOLS)
     if as_json:
         print(json.dumps([describe(tool) for tool in chosen], indent=2, ensure_ascii=False))
         return
@@ -44,8 +81,12 @@ def describe(tool: Tool) -> dict[str, Any]:
         "stage": str(card.stage),
         "kind": str(card.kind),
         "tiles": str(card.tiles),
+        "halo": card.halo,
+        "multiple_of": card.multiple_of,
+        "side": card.side,
         "scale": card.scale,
-        "models": list(card.models),
+        "models": [*card.models, *tool.weights],
+        "weights": dict(tool.weights),
         "licence": card.licence,
         "source": card.source,
         "summary": card.summary,

@@ -43,10 +43,10 @@ def treat(
     The result goes beside the photograph as NAME.treated.EXT, its record as NAME.treated.record.json.
     """
     import conservator
-    from conservator.tools.registry import TOOLS
+    from conservator.tools.added import find
 
     settings = parse_settings(setting or ())
-    TOOLS.get(tool).checked(settings)
+    find(tool).checked(settings)
     layout = Layout(output, suffix, ext, record, not no_record, report, compare)
     also_read = tuple(path for path in (mask,) if path is not None)
     treat_all(

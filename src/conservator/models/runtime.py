@@ -6,7 +6,7 @@ import os
 import threading
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -45,6 +45,31 @@ def run(
         if np.issubdtype(output.dtype, np.floating) and not np.isfinite(output).all():
             raise ToolFailed(f"model {_name(model)}: {description.name} holds NaN or infinity", "finite numbers")
     return outputs
+
+
+class Port(NamedTuple):
+    """An input or output of a network as its file declares it: an axis is a number, a name or None when it is free."""
+
+    name: str
+    type: str
+    shape: tuple[int | str | None, ...]
+
+
+def ports(model: str | Path) -> tuple[tuple[Port, ...], tuple[Port, ...]]:
+    """Inputs and outputs that a network declares; ModelMissing when it or ONNX Runtime is absent."""
+    session = _session(model, thread_limit())
+    inputs, outputs = (
+        tuple(Port(entry.name, entry.type, tuple(entry.shape)) for entry in entries)
+        for entries in (session.get_inputs(), session.get_outputs())
+    )
+    return inputs, outputs
+
+
+def forget(model: Path) -> None:
+    """Have the next call read the file anew."""
+    with _lock:
+        for key in [key for key in _sessions if key[0] == model.resolve()]:
+            del _sessions[key]
 
 
 def set_threads(threads: int | None) -> None:

@@ -26,26 +26,30 @@ def observe(samples: Samples, gate: Gate | None = None) -> Diagnosis:
     """
     gate = gate or Gate.calibrated()
     guide = cell_means(samples)
-    raw, deviation, presence = (np.zeros((len(NAMES), *guide.shape[:2]), np.float32) for _ in range(3))
-    for model, cells in ((local.MODEL, local.read(samples)), (frame.MODEL, frame.read(samples, guide))):
-        _fill(model, cells, raw, deviation, presence)
-    maps = np.stack([_decide(gate, name, presence[i], raw[i]) for i, name in enumerate(NAMES)])
+    raw, deviation, presence, maps = (np.zeros((len(NAMES), *guide.shape[:2]), np.float32) for _ in range(4))
+    found = raw, deviation, presence
+    nearby = _fill(local.MODEL, local.read(samples), *found)
+    _decide(gate, nearby, presence, raw, maps)
+    _decide(gate, _fill(frame.MODEL, frame.read(samples, guide, maps[nearby]), *found), presence, raw, maps)
     size = (samples.shape[0], samples.shape[1])
     return Diagnosis(size, maps, raw, deviation, presence, guide, segment(maps, guide))
 
 
-def _fill(model: str, cells: Maps, raw: Maps, deviation: Maps, presence: Maps) -> None:
-    """Sort a network's channels into the vocabulary's order."""
-    kinds = MODELS[model].kinds
+def _fill(model: str, cells: Maps, raw: Maps, deviation: Maps, presence: Maps) -> list[int]:
+    """Sort a network's outputs into the vocabulary's order; returns the channels filled."""
+    channels = [INDEX[kind] for kind in MODELS[model].kinds]
     logits, severities, deviations = np.split(cells, 3)
-    channels = [INDEX[k] for k in kinds]
     presence[channels] = 1 / (1 + np.exp(-np.clip(logits, -30, 30)))
     raw[channels] = severities
     deviation[channels] = np.exp(deviations)
+    return channels
 
 
-def _decide(gate: Gate, name: str, presence: Maps, severity: Maps) -> Maps:
-    # One odd cell in a patch is doubt, not a hole in the damage: medians vote first.
-    if min(presence.shape) >= 3:
-        presence, severity = (np.asarray(cv2.medianBlur(m, 3), np.float32) for m in (presence, severity))
-    return gate.decide(name, presence, severity)
+def _decide(gate: Gate, channels: list[int], presence: Maps, severity: Maps, maps: Maps) -> None:
+    """Write what is to be treated."""
+    for c in channels:
+        sure, amount = presence[c], severity[c]
+        # One odd cell in a patch is doubt, not a hole in the damage: medians vote first.
+        if min(sure.shape) >= 3:
+            sure, amount = (np.asarray(cv2.medianBlur(m, 3), np.float32) for m in (sure, amount))
+        maps[c] = gate.decide(NAMES[c], sure, amount)

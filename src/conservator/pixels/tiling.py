@@ -79,18 +79,23 @@ class Tile:
         return all(axis[-1] - axis[0] == axis.size - 1 for axis in (self.rows, self.columns))
 
 
-def tiles(size: tuple[int, int], core: int | None, halo: int, multiple_of: int) -> Iterator[Tile]:
+def tiles(
+    size: tuple[int, int], core: int | None, halo: int, multiple_of: int, side: int | None = None
+) -> Iterator[Tile]:
     """Tiles that cover a frame of (H, W) pixels, row by row.
 
     core         side of a core in pixels, rounded up to the grid; None for one tile, the whole frame
     halo         pixels to see around a core, rounded up to the grid
     multiple_of  sides of padded tiles are multiples of it
+    side         the side of every padded tile, at least 2 · halo + CELL; None when they may differ
 
     The grid is lcm(CELL, multiple_of): cores and padded tiles all start on it.
     """
     grid = lcm(CELL, multiple_of)
     halo = _up(halo, grid)
     step = _up(max(size) if core is None else core, grid)
+    if side is not None:
+        step, multiple_of = min(step, max((side - 2 * halo) // grid, 1) * grid), side
     for top in range(0, size[0], step):
         for left in range(0, size[1], step):
             window = Window(top, left, min(top + step, size[0]), min(left + step, size[1]))

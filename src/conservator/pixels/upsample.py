@@ -33,6 +33,13 @@ every cell, by noise or texture, the less its colour may decide."""
 INDIFFERENCE = 0.04
 """What widens `LIKENESS` where colour explains nothing of the map: (0.2)², beyond the contrast of most texture."""
 
+TAIL = 0.65
+"""Share of a pixel's neighbourhood that must be damaged for it to be treated. At one half a straight border between
+whole cells stays where it is; most borders run through cells, which are damaged in part and count as whole."""
+
+RAMP = 0.2
+"""How much more of it there must be for full force: a step would show as a seam."""
+
 FLOOR = np.float32(1e-6)
 """Least likeness, so that a pixel unlike the cells near it still has weights to normalise."""
 
@@ -72,6 +79,18 @@ def upsample(
     for channel, plane in zip(active, planes, strict=True):
         # Rounding must not lift a severity above 1. The frame's range, for a window's own would let tiles differ.
         np.clip(plane, coarse[channel].min(), coarse[channel].max(), out=plane)
+    return fine
+
+
+def pixel_severity(cells: Maps, size: tuple[int, int], window: Window, guide: Pixels, pixels: Pixels) -> Maps:
+    """Severity at pixel resolution: `upsample` without the faint tail beyond the border of the damage.
+
+    The tail treats hardly anything, and every pixel of it is a clean one that would not come back to the byte.
+    """
+    fine = np.zeros((len(cells), *pixels.shape[:2]), np.float32)
+    found = cells[active := np.flatnonzero(cells.any(axis=(1, 2)))]
+    severity, cover = np.split(upsample(np.concatenate([found, found > 0]), size, window, guide, pixels), 2)
+    fine[active] = severity * np.clip((cover - TAIL) / RAMP, 0, 1)
     return fine
 
 

@@ -11,7 +11,7 @@ import numpy as np
 
 from conservator.degradations import BY_NAME, CELL, INDEX, NAMES
 from conservator.pixels.types import Maps, Mask, Pixels
-from conservator.synthesis import optics, sensor, weather
+from conservator.synthesis import colours, optics, sensor, weather
 
 Inflicted = tuple[Pixels, Mask | float]
 """The damaged picture and the physical value per pixel (or for all pixels)."""
@@ -156,6 +156,17 @@ def _over_exposure(image: Pixels, rng: np.random.Generator, model: str, amount: 
     return bright, np.maximum(-sensor.stops_between(image, bright), 0.0)
 
 
+def _underwater(
+    image: Pixels, rng: np.random.Generator, metres: float, water: tuple[float, float, float] = (0.02, 0.25, 0.3)
+) -> Inflicted:
+    distance = metres * weather.depth(image, rng)
+    return colours.under_water(image, distance, np.asarray(water, np.float32)), distance
+
+
+def _colour_cast(image: Pixels, rng: np.random.Generator, degrees: float, hue: float) -> Inflicted:
+    return colours.cast(image, colours.light_at(degrees, hue)), degrees
+
+
 _INFLICT: dict[str, Callable[..., Inflicted]] = {
     "noise": _noise,
     "jpeg": _jpeg,
@@ -166,4 +177,6 @@ _INFLICT: dict[str, Callable[..., Inflicted]] = {
     "haze": _haze,
     "low_light": _low_light,
     "over_exposure": _over_exposure,
+    "underwater": _underwater,
+    "colour_cast": _colour_cast,
 }

@@ -9,7 +9,7 @@ from typing import Any
 import cv2
 import numpy as np
 
-from conservator.degradations import NAMES
+from conservator.degradations import PERCEIVED
 from conservator.errors import UsageError
 from conservator.pixels.types import Maps, Mask, Pixels
 from conservator.synthesis.damage import Damage, apply
@@ -75,7 +75,10 @@ def degrade(clean: Pixels, damages: Sequence[Damage], regions: Sequence[Mask] = 
 
 
 def draw_global(rng: np.random.Generator, kinds: Sequence[str], mask: Mask | None = None) -> list[Damage]:
-    """Damages of the given kinds with parameters from the broad training ranges, in physical order."""
+    """Damages of the given kinds with parameters from the broad training ranges, in physical order.
+
+    Kinds that nothing perceives are left out: no perceiver is to learn them unasked.
+    """
     return [_damage(kind, _PARAMETERS[kind](rng), rng, mask) for kind in ORDER if kind in kinds]
 
 
@@ -90,16 +93,18 @@ def draw_preset(rng: np.random.Generator, kinds: Sequence[str], mask: Mask | Non
 def draw_spatial(
     image: Pixels,
     rng: np.random.Generator,
-    kinds: Sequence[str] = NAMES,
+    kinds: Sequence[str] = PERCEIVED,
     regions: tuple[int, int] = (2, 4),
     most: int = 2,
     preset: bool = False,
 ) -> tuple[list[Damage], list[Mask]]:
     """Different mixtures in different regions; the first region is clean.
 
+    kinds     to choose from; those that nothing perceives are left out
     regions   fewest and most regions
     most      most kinds of damage in one region
     """
+    kinds = [kind for kind in kinds if kind in PERCEIVED]
     masks = _with_core(image, rng, int(rng.integers(regions[0], regions[1] + 1)))
     damages: list[Damage] = []
     for mask in masks[1:]:

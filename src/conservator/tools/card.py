@@ -9,7 +9,7 @@ from enum import StrEnum
 from types import MappingProxyType
 from typing import Any, TypeAlias
 
-from conservator.degradations import BY_NAME, NAMES, Stage
+from conservator.degradations import BY_NAME, CELL, NAMES, Stage
 from conservator.errors import ToolDefinitionError
 from conservator.pixels.types import Maps, Pixels
 from conservator.tools.signature import Option, check_survey, options_of
@@ -46,6 +46,7 @@ class Card:
     halo         pixels it must see around a pixel: half its receptive field, rounded up
     multiple_of  height and width of what it is given are multiples of this
     scale        output pixels per input pixel along a side
+    side         the only height and width it can be given, halo included; None when it takes others
     tiles        whether it may see the frame in pieces
     kind         where the pixels of the result come from
     models       names of the networks it runs, in the model catalogue
@@ -64,6 +65,7 @@ class Card:
     kind: Kind = Kind.REGRESSIVE
     models: tuple[str, ...] = ()
     licence: str = "Apache-2.0"
+    side: int | None = None
 
     def __post_init__(self) -> None:
         if not re.fullmatch(r"[a-z][a-z0-9_]*", self.name):
@@ -74,6 +76,9 @@ class Card:
         for limit, least in (("halo", 0), ("multiple_of", 1), ("scale", 1)):
             if not isinstance(getattr(self, limit), int) or getattr(self, limit) < least:
                 self._refuse(f"{limit}={getattr(self, limit)!r}", f"a whole number ≥ {least}")
+        least = 2 * -(-self.halo // CELL) * CELL + CELL
+        if self.side is not None and self.side < least:
+            self._refuse(f"side={self.side}", f"at least {least}: a core of {CELL} px and the halo on both sides")
         for text in ("source", "summary", "licence"):
             if not getattr(self, text).strip():
                 self._refuse(f"{text} is empty", "a few words")
@@ -90,12 +95,14 @@ class Tool:
     treat    (pixels, severity, survey, **options) -> pixels, see `tool`
     survey   (thumbnail, severity) -> maps, or None
     options  what `treat` takes besides the arrays, by name
+    weights  SHA-256 of the networks it runs that are not in the model catalogue, by name
     """
 
     card: Card
     treat: Treat
     survey: Survey | None = None
     options: Mapping[str, Option] = field(default_factory=lambda: MappingProxyType({}))
+    weights: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
 
     @property
     def name(self) -> str:
@@ -122,6 +129,7 @@ def tool(
     kind: Kind = Kind.REGRESSIVE,
     models: Iterable[str] = (),
     licence: str = "Apache-2.0",
+    side: int | None = None,
 ) -> Callable[[Treat], Tool]:
     """Make a tool of a pure function
 
@@ -156,6 +164,7 @@ def tool(
             kind=kind,
             models=tuple(models),
             licence=licence,
+            side=side,
         )
         if survey is not None:
             check_survey(called, survey)

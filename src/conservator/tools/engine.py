@@ -15,7 +15,7 @@ from conservator.errors import ConservatorError, ToolFailed, UsageError
 from conservator.pixels.reduce import mask_cells, resample, resample_cells, thumbnail
 from conservator.pixels.tiling import Tile, Window, tiles
 from conservator.pixels.types import Maps, Mask, Pixels, Samples, to_pixels, to_samples
-from conservator.pixels.upsample import upsample
+from conservator.pixels.upsample import pixel_severity, upsample
 from conservator.tools.card import Tiles, Tool
 
 TILE = 512
@@ -34,7 +34,6 @@ def apply(
     maps: Maps,
     guide: Pixels,
     *,
-    depth: int = 16,
     strength: float = 1.0,
     strength_mask: Mask | None = None,
     options: Mapping[str, Any] | None = None,
@@ -46,7 +45,6 @@ def apply(
     samples        uint16 (H, W, 3)
     maps           float32 (D, h, w) in [0, 1] on the CELL grid; what the tool's card does not treat is ignored
     guide          float32 (h, w, 3), mean colour of each cell, see `pixels.reduce.cell_means`
-    depth          bit depth of the file, 8 or 16; both keep 16 bits here, for rounding belongs to the very end
     strength       multiplies the severity, which saturates at 1
     strength_mask  [0, 1], multiplies it too: (h, w) follows the picture's edges, (H, W) is kept to the pixel
     options        of the tool
@@ -58,7 +56,8 @@ def apply(
     Raises ToolFailed when the tool raises or returns a wrong shape, NaN or infinity; UsageError when arguments are
     wrong; ModelMissing when a network of the tool is absent.
     """
-    _check_frame(tool, samples, maps, guide, depth)
+    _check_frame(tool, samples, maps, guide)
+    _check_fits(tool, samples)
     _check_strength(strength, strength_mask, samples.shape[:2], maps.shape[1:], tile)
     job = _Job(tool, samples, _treated(tool, maps, strength), guide, strength_mask, tool.checked(options or {}))
     todo = job.tiles(tile)
@@ -123,7 +122,7 @@ class _Job:
         card = self.tool.card
         usual = LARGE_TILE if card.tiles is Tiles.DISCOURAGED else TILE
         side = None if card.tiles is Tiles.FORBIDDEN else core or usual
-        every = tiles(self.size, side, card.halo, card.multiple_of)
+        every = tiles(self.size, side, card.halo, card.multiple_of, card.side)
         return [one for one in every if self.work[one.core.cells].any()]
 
     def treat(self, tile: Tile, output: Samples) -> None:
@@ -144,7 +143,7 @@ class _Job:
     def _severity(self, seen: Window, pixels: Pixels) -> Maps:
         # Cells are CELL px wide even where the last one sticks out of the frame.
         grid = self.cells.shape[1] * CELL, self.cells.shape[2] * CELL
-        severity = upsample(self.cells, grid, seen.bounds, self.guide, pixels)
+        severity = pixel_severity(self.cells, grid, seen.bounds, self.guide, pixels)
         return severity if self.pixel_mask is None else severity * self.pixel_mask[seen.within].astype(np.float32)
 
     def _surveyed(self, seen: Window, pixels: Pixels) -> Maps:
@@ -183,13 +182,18 @@ def _failure(tool: Tool, where: str, got: str, wanted: str = "") -> ToolFailed:
     return ToolFailed(f"{tool.name} on {where}: {got}", wanted, "use another tool; the photo is unchanged")
 
 
-def _check_frame(tool: Tool, samples: Samples, maps: Maps, guide: Pixels, depth: int) -> None:
+def _check_fits(tool: Tool, samples: Samples) -> None:
+    side = tool.card.side
+    if side is not None and tool.card.tiles is Tiles.FORBIDDEN and max(samples.shape[:2]) > side:
+        got = f"a photo of {samples.shape[1]}×{samples.shape[0]}"
+        raise _failure(tool, "the whole frame", got, f"at most {side}×{side}: it cannot be given in tiles")
+
+
+def _check_frame(tool: Tool, samples: Samples, maps: Maps, guide: Pixels) -> None:
     if tool.card.scale != 1:
         raise UsageError(f"{tool.name} enlarges ×{tool.card.scale}", "a tool of scale 1", "use another tool")
     if samples.dtype != np.uint16 or samples.ndim != 3 or samples.shape[2] != 3 or not samples.size:
         raise UsageError(f"samples {samples.dtype} {samples.shape}", "uint16 (H, W, 3)", "open it with open_photo")
-    if depth not in (8, 16):
-        raise UsageError(f"depth={depth}", "8 or 16")
     grid = tuple(-(-side // CELL) for side in samples.shape[:2])
     if maps.shape != (len(NAMES), *grid) or guide.shape != (*grid, 3):
         wanted = f"{(len(NAMES), *grid)} and {(*grid, 3)} for a photo of {samples.shape[1]}×{samples.shape[0]}"

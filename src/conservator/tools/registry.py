@@ -6,6 +6,7 @@ import difflib
 import importlib
 import pkgutil
 from collections.abc import Iterable, Iterator
+from dataclasses import replace
 from fnmatch import fnmatchcase
 from types import ModuleType
 
@@ -14,7 +15,7 @@ from conservator.degradations import BY_NAME, NAMES
 from conservator.errors import ToolDefinitionError, UsageError
 from conservator.tools.card import Tool
 
-_HOUSE = {"card", "engine", "prompted", "registry", "signature", "testing"}
+_HOUSE = {"added", "card", "engine", "foreign", "prompted", "registry", "signature", "testing"}
 
 
 class Registry:
@@ -70,6 +71,23 @@ class Registry:
     def add(self, *tools: Tool) -> Registry:
         """These tools and more; all of them or, when a name is taken, ToolDefinitionError and none."""
         return Registry([*self, *tools])
+
+    def led_by(self, tools: Iterable[Tool]) -> Registry:
+        """The given tools first, then these for what is left: a kind of damage that a given one treats is its own."""
+        first = tuple(tools)
+        taken = {kind for tool in first for kind in tool.card.treats}
+        rest = (_narrowed(tool, taken) for tool in self if tool.name not in {tool.name for tool in first})
+        return Registry([*first, *(tool for tool in rest if tool is not None)])
+
+
+def _narrowed(tool: Tool, taken: set[str]) -> Tool | None:
+    """The tool for what is not taken, or None."""
+    left = tuple(kind for kind in tool.card.treats if kind not in taken)
+    if left == tool.card.treats:
+        return tool
+    if not left:
+        return None
+    return Tool(replace(tool.card, treats=left), tool.treat, tool.survey, tool.options, tool.weights)
 
 
 def tools_in(module: ModuleType) -> list[Tool]:

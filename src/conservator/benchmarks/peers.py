@@ -1,0 +1,98 @@
+"""Classical corrections that a user has at hand: OpenCV's, scikit-image's, and textbook methods in a few lines.
+
+Peers that have a parameter for how strong the damage is are told the truth about it. Not among them: BM3D, whose
+package may be used for non-commercial purposes only; Wiener and Richardson–Lucy deconvolution, for there is no
+deblurring tool to compare them with.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TypeAlias
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from conservator.benchmarks.photos import Bytes, to_bytes, to_unit
+
+Peer: TypeAlias = Callable[[Bytes], Bytes]
+Floats: TypeAlias = NDArray[np.float32]
+
+
+def nlmeans(sigma: float) -> Peer:
+    """OpenCV's coloured non-local means (Buades et al., 2005), its strength h the noise's deviation in 8-bit levels."""
+    return lambda picture: np.asarray(cv2.fastNlMeansDenoisingColored(picture, None, sigma, sigma), np.uint8)
+
+
+def total_variation(sigma: float) -> Peer:
+    """scikit-image's total variation (Chambolle, 2004), its weight the noise's deviation."""
+
+    def denoise(picture: Bytes) -> Bytes:
+        from skimage.restoration import denoise_tv_chambolle
+
+        smooth: Callable[..., Floats] = denoise_tv_chambolle
+        return to_bytes(smooth(to_unit(picture), weight=sigma / 255, channel_axis=-1))
+
+    return denoise
+
+
+def bilateral(sigma: float) -> Peer:
+    """OpenCV's bilateral filter (Tomasi & Manduchi, 1998) over 9 pixels; twice `sigma` levels count as alike."""
+    return lambda picture: np.asarray(cv2.bilateralFilter(picture, 9, 2 * sigma, 3), np.uint8)
+
+
+def median(picture: Bytes) -> Bytes:
+    """Median of 5 by 5 pixels, channel by channel."""
+    return np.asarray(cv2.medianBlur(picture, 5), np.uint8)
+
+
+def opening(picture: Bytes) -> Bytes:
+    """Opening along 5 pixels of a row: what is bright, upright and thin goes."""
+    return np.asarray(cv2.morphologyEx(picture, cv2.MORPH_OPEN, np.ones((1, 5), np.uint8)), np.uint8)
+
+
+def unsharp(picture: Bytes) -> Bytes:
+    """Wide unsharp mask, radius 30 and amount 0.6: the local contrast that photographers give to hazy pictures."""
+    pixels = to_unit(picture)
+    return to_bytes(pixels + np.float32(0.6) * (pixels - cv2.GaussianBlur(pixels, (0, 0), 30)))
+
+
+def dark_channel(picture: Bytes) -> Bytes:
+    """Dark-channel prior with guided filter (He et al., CVPR 2009, TPAMI 2013): ω 0.95, window 15, t at least 0.1."""
+    pixels = to_unit(picture)
+    window = np.ones((15, 15), np.uint8)
+    dark = cv2.erode(pixels.min(axis=2), window).ravel()
+    haziest = np.argpartition(dark, -max(1, dark.size // 1000))[-max(1, dark.size // 1000) :]
+    airlight = np.maximum(pixels.reshape(-1, 3)[haziest].mean(axis=0), 0.05)
+    rough = 1 - np.float32(0.95) * cv2.erode((pixels / airlight).min(axis=2), window)
+    grey = pixels @ np.full(3, 1 / 3, np.float32)
+    transmission = np.clip(guided(grey, rough.astype(np.float32), 40, 1e-3), 0.1, 1)[..., None]
+    return to_bytes((pixels - airlight) / transmission + airlight)
+
+
+def guided(guide: Floats, plane: Floats, radius: int, regular: float) -> Floats:
+    """Guided filter by box means (He et al., TPAMI 2013), both (H, W)."""
+
+    def mean(values: Floats) -> Floats:
+        return np.asarray(cv2.blur(values, (2 * radius + 1, 2 * radius + 1), borderType=cv2.BORDER_REFLECT), np.float32)
+
+    at, level = mean(guide), mean(plane)
+    spread = mean(guide * guide) - at * at + np.float32(regular)
+    slope = np.asarray((mean(guide * plane) - at * level) / spread, np.float32)
+    return mean(slope) * guide + mean(level - slope * at)
+
+
+def grey_world(picture: Bytes) -> Bytes:
+    """Channels scaled to the same mean (Buchsbaum, 1980)."""
+    return _scaled(picture, to_unit(picture).mean(axis=(0, 1)))
+
+
+def white_patch(picture: Bytes) -> Bytes:
+    """Channels scaled so that their brightest hundredth is alike (Land, 1977)."""
+    return _scaled(picture, np.quantile(to_unit(picture), 0.99, axis=(0, 1)))
+
+
+def _scaled(picture: Bytes, light: NDArray[np.floating]) -> Bytes:
+    gains = light.mean() / np.maximum(light, 1 / 255)
+    return to_bytes(to_unit(picture) * gains.astype(np.float32))

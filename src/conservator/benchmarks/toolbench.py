@@ -1,0 +1,211 @@
+"""Every tool beside the classical ones that a user has, on the same photographs in one run.
+
+Each tool treats photographs that have its own kind of damage and no other, twice: as `treat` does, with the severity
+that is perceived, and told the true severity, so that what perception owes can be told from what the tool owes.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, TypeAlias
+
+import numpy as np
+
+from conservator.benchmarks import peers
+from conservator.benchmarks.brackets import clahe, gamma
+from conservator.benchmarks.measuring import OnRow, compared, result_of
+from conservator.benchmarks.noise_pairs import pairs
+from conservator.benchmarks.peers import Peer
+from conservator.benchmarks.photos import Bytes, read, to_bytes, to_unit
+from conservator.benchmarks.results import Findings, Row
+from conservator.degradations import BY_NAME, Sight
+from conservator.pixels.light import cast_degrees, to_light
+from conservator.pixels.types import Maps
+from conservator.synthesis import Damage, degrade, draw_preset
+
+if TYPE_CHECKING:
+    from conservator.session import Perceiver
+    from conservator.treatment import Treatment
+
+TITLE = "Tools beside what people use"
+INPUT, BLIND, TOLD = "input", "conservator", "conservator, true maps"
+
+Draw: TypeAlias = Callable[[np.random.Generator], Sequence[Damage]]
+
+
+@dataclass(frozen=True, eq=False)
+class Case:
+    """A damaged photograph and its truth; `severity` is float32 (D, h, w), None where nobody knows it."""
+
+    photo: str
+    before: Bytes
+    truth: Bytes
+    severity: Maps | None = None
+
+
+Contestant: TypeAlias = Callable[[Case], Bytes]
+
+
+@dataclass(frozen=True)
+class Task:
+    """One kind and strength of damage, the tool for it, and the tool's classical peers.
+
+    draw  damages of a clean photograph; None where the photographs came damaged
+    """
+
+    name: str
+    tool: str
+    draw: Draw | None
+    peers: Mapping[str, Peer] = field(default_factory=dict)
+
+
+def noise(sigma: float) -> Task:
+    """White Gaussian noise, rounded and clipped to 8 bits."""
+    classics = {
+        "NLMeans (OpenCV)": peers.nlmeans(sigma),
+        "total variation": peers.total_variation(sigma),
+        "bilateral": peers.bilateral(sigma),
+    }
+    return Task(f"noise, σ {sigma:g}", "denoise", _given("noise", sigma=sigma), classics)
+
+
+def jpeg(quality: int) -> Task:
+    """One compression, chroma halved. Without a deblocker most people leave it as it is: the input is a peer."""
+    classics = {"bilateral": peers.bilateral(10), "total variation": peers.total_variation(10)}
+    return Task(f"JPEG, quality {quality}", "dejpeg", _given("jpeg", quality=quality), classics)
+
+
+def cast(degrees: float) -> Task:
+    """A light so far from grey, in a direction drawn at random."""
+
+    def draw(rng: np.random.Generator) -> list[Damage]:
+        return [Damage("colour_cast", {"degrees": degrees, "hue": float(rng.uniform(0, 2 * np.pi))})]
+
+    classics = {"grey world": peers.grey_world, "white patch": peers.white_patch}
+    return Task(f"cast of {degrees:g}°", "white_balance", draw, classics)
+
+
+def _given(kind: str, **parameters: float) -> Draw:
+    return lambda rng: [Damage(kind, parameters, int(rng.integers(2**31)))]
+
+
+def _preset(kind: str) -> Draw:
+    return lambda rng: draw_preset(rng, [kind])
+
+
+EXPOSURE: Mapping[str, Peer] = {"gamma 2.2": gamma, "CLAHE": clahe}
+TASKS = (
+    *(noise(sigma) for sigma in (15, 25, 50)),
+    *(jpeg(quality) for quality in (10, 20, 40)),
+    Task("rain", "derain", _preset("rain"), {"median": peers.median, "opening": peers.opening}),
+    Task(
+        "haze", "dehaze", _preset("haze"),
+        {"dark-channel prior": peers.dark_channel, "CLAHE": clahe, "unsharp mask, wide": peers.unsharp},
+    ),
+    Task("low light", "low_light", _preset("low_light"), EXPOSURE),
+    Task("over-exposure", "over_exposure", _preset("over_exposure"), EXPOSURE),
+    *(cast(degrees) for degrees in (0, 5, 10, 20)),
+)  # fmt: skip
+UNDERWATER = Task("under water", "underwater", None, {"grey world": peers.grey_world, "CLAHE": clahe})
+
+
+def run(
+    photos: Sequence[Path],
+    *,
+    underwater: Path | None = None,
+    seed: int = 0,
+    limit: int | None = None,
+    tasks: Sequence[Task] = TASKS,
+    ours: Callable[[Task], Mapping[str, Contestant]] | None = None,
+    on_row: OnRow | None = None,
+) -> Findings:
+    """Damage every clean photograph for every task and have everybody treat it.
+
+    photos      clean photographs
+    underwater  folder with degraded/ and reference/ of photographs taken under water; none when omitted
+    limit       most pairs of these
+    ours        our contestants for a task; `our_tools` when omitted
+    """
+    from conservator.benchmarks.toolsummary import summary
+
+    rows: list[Row] = []
+    work = [(task, list(_damaged(task, photos, seed))) for task in tasks]
+    if underwater is not None:
+        work.append((UNDERWATER, list(_pairs(underwater, limit))))
+    for task, cases in work:
+        for row in _contest(task, cases, (ours or our_tools)(task)):
+            rows.append({"tool": task.tool, "task": task.name, **row})
+            if on_row is not None:
+                on_row(rows[-1])
+    settings = {"photos": len(photos), "underwater_pairs": 0 if underwater is None else len(work[-1][1])}
+    return Findings(TITLE, summary(rows, seed), rows, settings)
+
+
+def our_tools(task: Task, perceiver: Perceiver | None = None) -> dict[str, Contestant]:
+    """The task's tool as `treat` applies it, and told the true severity where a perceiver would estimate it."""
+    from conservator.benchmarks.controls import told
+    from conservator.perception import observe
+    from conservator.plan import Step
+    from conservator.policies.scripted import ScriptedPolicy
+    from conservator.tools.registry import TOOLS
+    from conservator.treatment import restore
+
+    kinds = TOOLS.get(task.tool).card.treats
+    script = ScriptedPolicy([Step(task.tool, kinds, reason="benchmark")])
+
+    def treated(case: Case, look: Perceiver) -> Bytes:
+        treatment: Treatment = restore(case.before, policy=script, perceiver=look)
+        return result_of(treatment)
+
+    def knowing(case: Case) -> Bytes:
+        assert case.severity is not None
+        return treated(case, told(case.severity))
+
+    blind: dict[str, Contestant] = {BLIND: lambda case: treated(case, perceiver or observe)}
+    perceived = any(BY_NAME[kind].sight is not Sight.TOLD for kind in kinds)
+    return blind | {TOLD: knowing} if perceived else blind
+
+
+def _damaged(task: Task, photos: Sequence[Path], seed: int) -> Iterator[Case]:
+    assert task.draw is not None
+    for index, path in enumerate(photos):
+        # Seed and photograph alone: strengths of one damage share their noise, and a limit changes nothing.
+        sample = degrade(to_unit(read(path)), task.draw(np.random.default_rng((seed, index))))
+        yield Case(path.name, to_bytes(sample.degraded), to_bytes(sample.clean), sample.truth)
+
+
+def _pairs(folder: Path, limit: int | None) -> Iterator[Case]:
+    for reference, degraded in pairs(folder, limit, ("reference", "degraded")):
+        yield Case(degraded.name, read(degraded), read(reference))
+
+
+def _contest(task: Task, cases: Sequence[Case], ours: Mapping[str, Contestant]) -> Iterator[Row]:
+    """Rows of every case and contestant; each contestant runs once before it is timed, for networks must be loaded."""
+    classics = {name: _of_picture(peer) for name, peer in task.peers.items()}
+    everybody: dict[str, Contestant] = {INPUT: lambda case: case.before, **ours, **classics}
+    for contestant in everybody.values():
+        contestant(cases[0])
+    for case in cases:
+        for name, contestant in everybody.items():
+            begun = time.perf_counter()
+            after = contestant(case)
+            seconds = time.perf_counter() - begun
+            row = {"photo": case.photo, "method": name, **compared(case.before, after, case.truth)}
+            if task.tool == "white_balance":
+                row |= {f"angle{when}_degrees": _cast_of(picture, case.truth)
+                        for when, picture in (("_before", case.before), ("", after))}  # fmt: skip
+            yield row | {"per_megapixel_seconds": seconds * 1e6 / after[..., 0].size}
+
+
+def _of_picture(peer: Peer) -> Contestant:
+    return lambda case: peer(case.before)
+
+
+def _cast_of(picture: Bytes, truth: Bytes) -> float:
+    """Angle in degrees between grey and the light that makes the truth look like a picture, clipped pixels left out."""
+    seen = ((picture > 4) & (picture < 251) & (truth > 4) & (truth < 251)).all(axis=2)
+    shown, true = (to_light(to_unit(p[seen])).astype(np.float64) for p in (picture, truth))
+    return cast_degrees((shown * true).sum(axis=0) / np.maximum(np.square(true).sum(axis=0), 1e-12))

@@ -191,7 +191,8 @@ class Run:
 
 def export_onnx(network: nn.Module, example: dict[str, Tensor], outputs: tuple[str, ...], file: Path) -> None:
     """Float32 ONNX, opset 17, dynamic batch, height and width; checked against PyTorch on the example."""
-    axes = {name: {0: "n", 2: "height", 3: "width"} if t.dim() == 4 else {0: "n"} for name, t in example.items()}
+    # A name per input: two sizes of one name would be taken for the same number.
+    axes = {n: {0: "n", 2: f"{n}_height", 3: f"{n}_width"} if t.dim() == 4 else {0: "n"} for n, t in example.items()}
     temporary = file.with_suffix(".tmp.onnx")
     torch.onnx.export(
         network, tuple(example.values()), str(temporary), input_names=list(example), output_names=list(outputs),

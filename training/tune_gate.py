@@ -65,7 +65,6 @@ def judge(made: list[Case], kind: str, seed: float, grow: float) -> dict[str, ob
         "gain": round(float(np.mean(gains)), 3),
         "worse": round(float(np.mean(np.array(gains) < -0.05)), 3),
         "harmed": round(float(np.mean(np.array(falsely) < -0.05)), 3),
-        "harm": round(float(np.mean(falsely)), 3),
     }
 
 

@@ -21,7 +21,7 @@ def observe(samples: Samples, gate: Gate | None = None) -> Diagnosis:
     samples   uint16 (H, W, 3)
     gate      when to act; the calibrated one by default
 
-    At most two million native pixels and one 256-pixel frame are looked at, whatever the size.
+    At most two million native pixels and one 192-pixel frame are looked at, whatever the size.
     Raises ModelMissing when the shipped networks are absent.
     """
     gate = gate or Gate.calibrated()

@@ -63,10 +63,10 @@ def sharpened(pixels: Pixels, radius: float, doubt: float, margin: int) -> Pixel
     planes = np.ascontiguousarray(((pixels - mean) * _fade(size, min(margin, FADE))[..., None]).transpose(2, 0, 1))
     blur, slope = transfer(radius, size), _slope(size)
     seen, power = fft.rfft2(planes, workers=-1) * blur, blur * blur
-    sharp = fft.irfft2(seen / (power + np.float32(4 * doubt) * _squared(size) + _LEAST), size, workers=-1)
+    sharp = fft.irfft2(seen * (1 / (power + np.float32(4 * doubt) * _squared(size) + _LEAST)), size, workers=-1)
     pull = np.float32(WEIGHT * VARIATION * doubt)
-    wanted = fft.rfft2(_shrunk_gradient(sharp), workers=-1)
-    sharp = fft.irfft2((seen + pull * wanted) / (power + pull * slope + _LEAST), size, workers=-1)
+    seen += pull * fft.rfft2(_shrunk_gradient(sharp), workers=-1)
+    sharp = fft.irfft2(seen * (1 / (power + pull * slope + _LEAST)), size, workers=-1)
     return np.asarray(sharp.transpose(1, 2, 0) + mean, np.float32)
 
 

@@ -36,7 +36,7 @@ RINGS = 48
 LOWEST = 0.03
 """Lowest frequency looked at in cycles / px; below it a block of 128 px has too few waves."""
 
-PRIOR = 1.0
+PRIOR = 3.0
 """What doubling or halving the radius expected costs: log(2)² times this, in log misfit."""
 
 REACH = 2.0

@@ -43,10 +43,13 @@ AROUND = (63, 63)
 PARTLY = (0.5, 0.85)
 """Share of the severity around it at which a pixel starts to be sharpened, and from which on it is in full."""
 
+APART = (0.15, 0.4)
+"""Difference in log severity up to which a pixel is sharpened as the blocks around it are, and from which on not."""
+
 FADE = 4.0
 """Deviation in px of the fading border that keeps sharp pixels out of a block's spectrum."""
 
-LEAST_COVER = 0.1
+LEAST_COVER = 0.25
 """Share of a block that must be blurred for its spectrum to say anything."""
 
 DOUBTS = 0.003 * np.sqrt(10.0) ** np.arange(5)
@@ -61,7 +64,7 @@ WIDE = 4.0
 MISFIT = 0.12
 """Misfit of the spectrum that doubles it: blur in linear light, compression, other shapes of blur fill the zeros."""
 
-CONTRAST = (4.0, 10.0)
+CONTRAST = (6.0, 20.0)
 FITTING = (0.2, 0.5)
 """Evidence and misfit between which a disc is believed by degrees. Sharp pictures reach 5.5, motion misfits by 0.3."""
 
@@ -70,14 +73,16 @@ FITTING = (0.2, 0.5)
 class _Discs:
     """What the blocks of a tile were blurred with, all (rows, columns) on the grid of blocks.
 
-    radius  int, index into RADII
-    doubt   int, index into DOUBTS
-    trust   float32 in [0, 1], 0 where nothing is to be done
+    radius    int, index into RADII
+    doubt     int, index into DOUBTS
+    trust     float32 in [0, 1], 0 where nothing is to be done
+    severity  float32, mean of the map
     """
 
     radius: NDArray[np.intp]
     doubt: NDArray[np.intp]
     trust: Mask
+    severity: Mask
 
 
 @tool(treats=(DEFOCUS_BLUR.name,), halo=HALO, multiple_of=STEP, kind=Kind.PHYSICAL, source=SOURCE)
@@ -93,7 +98,7 @@ def defocus_deblur(pixels: Pixels, severity: Maps, survey: Maps) -> Pixels:
         margin = min(STEP * math.ceil(RADII[radius] / RINGING), HALO)
         box = _box(here, amount.shape, margin)
         if box is not None:
-            share = force[box] * _spread(here, box)
+            share = force[box] * _agreeing(amount[box], here, discs.severity, box)
             blurred = _blurred(pixels[box], force[box], float(RADII[radius]))
             sharp = sharpened(blurred, float(RADII[radius]), float(DOUBTS[doubt]), margin)
             result[box] += share[..., None] * (sharp - pixels[box])
@@ -105,6 +110,14 @@ def _force(amount: Mask) -> Mask:
     level = cv2.blur(amount**3, AROUND) / np.maximum(cv2.blur(amount**2, AROUND), 1e-6)
     share = amount / np.maximum(level, PRESENT)
     return np.asarray(np.clip((share - PARTLY[0]) / (PARTLY[1] - PARTLY[0]), 0, 1), np.float32)
+
+
+def _agreeing(amount: Mask, trust: Mask, severity: Mask, box: tuple[slice, slice]) -> Mask:
+    """Trust at the pixels of a box, as far as their severity is that of the blocks it comes from."""
+    share = _spread(trust, box)
+    expected = _spread(trust * severity, box) / np.maximum(share, 1e-6)
+    apart = np.abs(np.log(np.maximum(amount, 1e-6) / np.maximum(expected, 1e-6)))
+    return np.asarray(share * np.clip((APART[1] - apart) / (APART[1] - APART[0]), 0, 1), np.float32)
 
 
 def _blurred(pixels: Pixels, force: Mask, radius: float) -> Pixels:
@@ -140,7 +153,7 @@ def _discs(luma: Mask, amount: Mask, force: Mask) -> _Discs | None:
     rows, columns = np.nonzero(cover > LEAST_COVER)
     if not rows.size:
         return None
-    powers, severity = np.zeros((*cover.shape, RINGS)), np.zeros(cover.shape)
+    powers, severity = np.zeros((*cover.shape, RINGS)), np.zeros(cover.shape, np.float32)
     powers[rows, columns] = ring_powers(_blocks(luma)[rows, columns], shares[rows, columns])
     severity[rows, columns] = _blocks(inside * amount)[rows, columns].mean(axis=(1, 2)) / cover[rows, columns]
     weight = np.where(cover > LEAST_COVER, np.square(cover), 0)
@@ -152,7 +165,7 @@ def _discs(luma: Mask, amount: Mask, force: Mask) -> _Discs | None:
     radius[rows, columns] = np.searchsorted(RADII, found.radius - 1e-9)
     doubt[rows, columns] = _doubt(found)
     trust[rows, columns] = _trust(found)
-    return _Discs(radius, doubt, trust)
+    return _Discs(radius, doubt, trust, severity)
 
 
 def _doubt(found: Evidence) -> NDArray[np.intp]:

@@ -29,6 +29,14 @@ def picture(seed: int = 0, size: tuple[int, int] = (96, 128)) -> Bytes:
     return to_bytes((smooth + edges + 0.03 * rng.standard_normal((*size, 3))).astype(np.float32))
 
 
+def clean_pictures(folder: Path, count: int) -> Path:
+    """A new folder with the first `count` pictures as PNG."""
+    folder.mkdir()
+    for seed in range(count):
+        save(open_photo(picture(seed)), folder / f"{seed}.png")
+    return folder
+
+
 def found(maps: Maps, samples: Samples) -> Diagnosis:
     return replace(true_diagnosis(np.zeros_like(maps), samples), maps=maps, raw=maps, presence=maps)
 

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from bench_pictures import found, giving, nothing_found, picture, write_noise_pairs
+from bench_pictures import clean_pictures, found, giving, nothing_found, picture, write_noise_pairs
 from conservator.benchmarks import brackets, contact, noise_pairs, perception
 from conservator.benchmarks.controls import one_pass, told, true_diagnosis
 from conservator.benchmarks.draws import TRACKS, global_sample, spatial_sample
@@ -30,11 +30,7 @@ from conservator.treatment import Treatment
 
 @pytest.fixture
 def clean_folder(tmp_path: Path) -> Path:
-    folder = tmp_path / "clean"
-    folder.mkdir()
-    for seed in range(3):
-        save(open_photo(picture(seed)), folder / f"{seed}.png")
-    return folder
+    return clean_pictures(tmp_path / "clean", 3)
 
 
 # what is inflicted and measured

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from bench_pictures import nothing_found, picture
+from bench_pictures import clean_pictures, nothing_found, picture
 from conservator.benchmarks import peers, toolbench
 from conservator.benchmarks.measuring import decibel
 from conservator.benchmarks.photos import photographs, to_bytes, to_unit
@@ -26,11 +26,7 @@ from conservator.treatment import restore
 
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
-    place = tmp_path / "clean"
-    place.mkdir()
-    for seed in range(2):
-        save(open_photo(picture(seed)), place / f"{seed}.png")
-    return place
+    return clean_pictures(tmp_path / "clean", 2)
 
 
 @pytest.fixture

@@ -97,12 +97,7 @@ class Stream(torch.utils.data.IterableDataset):
     """
 
     def __init__(
-        self,
-        draw: Draw,
-        seed: int,
-        start: int,
-        source: Callable[[], Photographs],
-        lessons: tuple[tuple[int, Draw], ...],
+        self, draw: Draw, seed: int, start: int, source: Callable[[], Photographs], lessons: Lessons
     ) -> None:
         self.draw, self.seed, self.start, self.source, self.lessons = draw, seed, start, source, lessons
 

@@ -224,7 +224,8 @@ def load_onnx_weights(network: nn.Module, file: Path) -> None:
     """Copy a shipped model's weights back into its network, so that anyone can train on from a release."""
     weights = {t.name: numpy_helper.to_array(t) for t in onnx.load(str(file)).graph.initializer}
     state = network.state_dict()
-    missing = [name for name, p in network.named_parameters() if name not in weights or weights[name].shape != p.shape]
+    shipped = [(name, p) for name, p in network.named_parameters() if name not in getattr(network, "unexported", ())]
+    missing = [name for name, p in shipped if name not in weights or weights[name].shape != p.shape]
     if missing:
         raise SystemExit(f"{file.name} lacks {missing}")
     for name in state:

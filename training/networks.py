@@ -62,23 +62,22 @@ class FeatureNetwork(nn.Module):
 class Perceiver(FeatureNetwork):
     """Fixed features and a learned stem, then dilated blocks; per cell and kind: presence, severity, log deviation.
 
-    stem       module: (N, 3, H, W) → (N, F, h, w) fixed features
-    strides    strides of the learned stem's three convolutions; their product is the cell
+    dilations  of the blocks
+    learned    channels of the learned stem's three convolutions; each halves the sides, down to the cell
     """
 
-    def __init__(self, kinds: int, stem: nn.Module, width: int, dilations: tuple[int, ...],
-                 strides: tuple[int, int, int], learned: tuple[int, int, int]) -> None:  # fmt: skip
-        super().__init__(stem)
+    def __init__(self, kinds: int, width: int, dilations: tuple[int, ...], learned: tuple[int, int, int]) -> None:
+        super().__init__(NativeFeatures())
         a, b, c = learned
         self.learned = nn.Sequential(
-            nn.Conv2d(3, a, 3, strides[0], 1), nn.ReLU(), nn.Conv2d(a, b, 3, strides[1], 1), nn.ReLU(),
-            nn.Conv2d(b, c, 3, strides[2], 1), nn.ReLU(),
+            nn.Conv2d(3, a, 3, 2, 1), nn.ReLU(), nn.Conv2d(a, b, 3, 2, 1), nn.ReLU(),
+            nn.Conv2d(b, c, 3, 2, 1), nn.ReLU(),
         )  # fmt: skip
         for layer in self.learned:
             if isinstance(layer, nn.Conv2d):
                 nn.init.kaiming_normal_(layer.weight, nonlinearity="relu")
                 nn.init.zeros_(layer.bias)
-        self.enter = nn.Conv2d(stem.channels + c, width, 1)
+        self.enter = nn.Conv2d(NativeFeatures.channels + c, width, 1)
         self.blocks = nn.Sequential(*[DilatedBlock(width, d, context=i % 3 == 1) for i, d in enumerate(dilations)])
         self.head = nn.Conv2d(width, 3 * kinds, 1)
         nn.init.zeros_(self.head.weight)
@@ -227,6 +226,8 @@ class FramePerceiver(FeatureNetwork):
     prompts  local degradations whose maps it is given: a border that noise and darkness share is not the scene's
     """
 
+    unexported = ("borders.weight", "borders.bias")  # asked in training only; a warm start learns them anew
+
     def __init__(self, kinds: int, prompts: int, widths: tuple[int, int, int, int] = (16, 36, 64, 64)) -> None:
         super().__init__(FrameFeatures())
         z, a, b, c = widths
@@ -278,7 +279,7 @@ def _told(raw: Tensor) -> Tensor:
 
 def local_perceiver(kinds: int = 6) -> Perceiver:
     """Noise, JPEG, blur, resolution and rain on native pixels; one cell is 8 × 8 px."""
-    return Perceiver(kinds, NativeFeatures(), 64, (1, 2, 4, 8, 1, 2), (2, 2, 2), (24, 40, 48))
+    return Perceiver(kinds, 64, (1, 2, 4, 8, 1, 2), (24, 40, 48))
 
 
 def frame_perceiver(kinds: int = 3, prompts: int = 6) -> FramePerceiver:

@@ -3,7 +3,7 @@
     CONSERVATOR_DATA=../shared/data python training/tune_gate.py        (after tone.py)
 
 A third of the photographs is left undamaged, a third suffers from haze or exposure in places, a third also from local
-damage. Every setting treats all of them with the tone tool and prints one JSON line.
+damage. Every setting treats one kind in all of them with the tone tool and prints one JSON line.
 """
 
 from __future__ import annotations

@@ -13,8 +13,8 @@ from conservator.pixels.types import Pixels
 from conservator.synthesis import Sample, degrade, draw_spatial
 
 TRACKS = MappingProxyType({"treatable": ("noise", "jpeg", "rain", "haze", "low_light"), "all": PERCEIVED})
-"""SpatialBench's tracks. "treatable" are AgenticIR's kinds without blur and lost resolution, for which this release has
-no tool; "all" has these too, and over-exposure, for which nobody published ranges."""
+"""SpatialBench's tracks. "treatable" are AgenticIR's kinds without blur and lost resolution; "all" has these too, and
+over-exposure, for which nobody published ranges."""
 
 REGIONS = (2, 4)
 MOST = 2

@@ -88,7 +88,8 @@ def test_everybody_can_enter_by_name() -> None:
 @pytest.mark.parametrize("name", ["oracle", "oracle_true_maps", "true_maps", "qagent"])
 def test_entrants_know_what_they_are_told_and_no_more(name: str) -> None:
     """On a photograph where the perceiver finds nothing, only those who are told can do anything."""
-    sample = mixed_sample(to_unit(picture()), 0, 0, ("A", COMBINATIONS["A"].index(("noise", "jpeg"))))
+    small = to_unit(picture(size=(48, 64)))
+    sample = mixed_sample(small, 0, 0, ("A", COMBINATIONS["A"].index(("noise", "jpeg"))))
     treatment = entrants(nothing_found)[name](sample)
     assert bool(treatment.record.data["plan"]) == ("true_maps" in name)
 
@@ -97,18 +98,18 @@ def test_entrants_know_what_they_are_told_and_no_more(name: str) -> None:
 
 
 def test_mixbench_ranks_what_is_known(photos: list[Path], tmp_path: Path) -> None:
-    result = mixbench.run(photos, seed=1, groups=["A", "C"], among=rivals())
-    assert len(result.rows) == (8 + 4) * 2 * 4
-    for group in "AC":
+    result = mixbench.run(photos[:1], seed=1, groups=["B", "C"], among=rivals())
+    assert len(result.rows) == (4 + 4) * 4
+    for group in "BC":
         rows = {row["policy"]: row for row in result.summary[f"group {group}: policies"]}
         assert rows["oracle"]["psnr_db"] == BEST and rows["oracle"]["gmsd"] == 0
         assert rows[INPUT]["gain_db"] == rows["spatial"]["gain_db"] == 0 and rows["spatial"]["gmsd"] > 0
-        assert rows["joint"]["worse_percent"] > 80 and rows["joint"]["identical_in_clean_percent"] is None
+        assert rows["joint"]["worse_percent"] >= 75 and rows["joint"]["identical_in_clean_percent"] is None
         others = {row["against"]: row for row in result.summary[f"group {group}: spatial against the others"]}
         assert others["oracle"]["mean_db"] < -10 and others["oracle"]["worse_percent"] == 100
-        assert others["joint"]["from_db"] > 0 and others["joint"]["better_percent"] > 80
+        assert others["joint"]["from_db"] > 0 and others["joint"]["better_percent"] >= 75
     by_combination = result.summary["gain by combination"]
-    assert [row["combination"] for row in by_combination][:2] == ["A: rain+haze", "A: motion_blur+low_resolution"]
+    assert [row["combination"] for row in by_combination][:2] == ["B: motion_blur+jpeg", "B: haze+noise"]
     assert all(row["oracle_db"] == pytest.approx(BEST - row["input_psnr_db"]) for row in by_combination)
     text = table(load_result(write_result("mixbench", result, seed=1, path=tmp_path / "m.json", command="cmd")))
     assert "**group C: policies**" in text
@@ -181,9 +182,9 @@ def test_wrong_names_are_refused_before_anything_is_measured(photos: list[Path])
 
 def test_mixbench_runs_from_the_command_line(photos: list[Path], tmp_path: Path) -> None:
     result = tmp_path / "mix.json"
-    options = ["--clean", str(photos[0].parent), "--limit", "1", "--group", "B", "--policies", "joint, mair"]
+    options = ["--clean", str(photos[0].parent), "--limit", "1", "--group", "B", "--policies", "joint"]
     done = CliRunner().invoke(app, ["mixbench", *options, "-o", str(result)])
     assert done.exit_code == 0, done.output
     found = load_result(result)
-    assert [row["policy"] for row in found["summary"]["group B: policies"]] == ["input", "joint", "mair"]
+    assert [row["policy"] for row in found["summary"]["group B: policies"]] == ["input", "joint"]
     assert found["settings"]["low_resolution"].startswith("enters at 1/4")

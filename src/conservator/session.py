@@ -115,7 +115,7 @@ class Session:
         self.budget.looks_ahead += 1
         begun = time.perf_counter()
         try:
-            with self.ledger.timed("look_ahead"):
+            with self.ledger.timed("look ahead"):
                 expected = self.diagnosis.presence * self.diagnosis.raw
                 trials = [self._try(tool, step, proxy) for proxy in proxies(self.samples, judged, expected)]
             outcome = Outcome.of(step, judged, trials)

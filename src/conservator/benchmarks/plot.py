@@ -68,6 +68,7 @@ def draw(result: Mapping[str, Any], path: Path) -> list[Path]:
     if not panels:
         raise InputError(f"result {result['name']} compares no policies", "mixbench or spatialbench", "name another")
     marks = [m for i, (title, rows) in enumerate(panels.items()) for m in panel(title, rows, i * WIDTH)]
+    marks.sort(key=lambda mark: (Line, Dot, Text).index(type(mark)))  # later ones cover earlier ones
     size = len(panels) * WIDTH, HEIGHT
     make_folder(path.parent)
     written = [path.with_name(f"{path.name}.{ending}") for ending in ("svg", "png")]
@@ -103,7 +104,7 @@ def panel(title: str, rows: Sequence[Row], left: float = 0) -> Iterator[Mark]:
             yield Line(place(row["seconds"], row["from_db"]), place(row["seconds"], row["to_db"]), colour)
         yield Dot(at, colour, row["policy"].startswith(("oracle", "true_")))
         lowest = min(at[1], lowest - 12)  # names stand beside their points, but not on each other
-        yield Line(at, (x1 + 2, lowest), FAINT)
+        yield Line(at, (x1 + 2, lowest), FAINT, 0.5)
         yield Text((x1 + 5, lowest), row["policy"].replace("_", " "), colour=colour)
 
 

@@ -7,9 +7,11 @@ import pytest
 
 from channels import HEALTHY, broken, healer, look, moves, photo, plan, session
 from conservator.agents.expert import every_step, specialists
+from conservator.degradations import INDEX
+from conservator.diagnosis import Diagnosis
 from conservator.errors import UsageError
 from conservator.photo import open_photo
-from conservator.pixels.types import Pixels
+from conservator.pixels.types import Pixels, Samples
 from conservator.policies import POLICIES, policy_named
 from conservator.policies.oracle import knowing
 from conservator.policies.scripted import ScriptedPolicy
@@ -158,6 +160,22 @@ def test_agenticir_keeps_what_it_has_when_the_budget_ends() -> None:
     tools = [healer("dejpeg", ["jpeg"]), healer("denoise", ["noise"], 0.0), healer("dehaze", ["haze"])]
     run = treated("agenticir", session(photo(*ALL), *tools, budget=Budget(max_calls=2)))
     assert plan(run) == ["dejpeg"] and run.budget.calls == 2
+
+
+@pytest.mark.parametrize("name", ["agenticir", "mair", "qagent"])
+def test_damage_that_leaves_with_other_damage_is_not_chased(name: str) -> None:
+    tools = [healer("denoise", ["noise"]), healer("dehaze", ["haze"], 0.0)]
+
+    def haze_is_noise(samples: Samples) -> Diagnosis:
+        """While there is noise, haze and compression are seen as well."""
+        seen = look(samples)
+        for kind in ("haze", "jpeg"):
+            seen.maps[INDEX[kind]] = seen.cells("noise") / 2
+        return seen
+
+    run = treated(name, session(photo("noise"), healer("dejpeg", ["jpeg"], 0.0), *tools, perceiver=haze_is_noise))
+    assert plan(run) == ["denoise"]
+    assert run.budget.calls <= 2, "haze left with the noise"
 
 
 # MAIR

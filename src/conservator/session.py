@@ -69,6 +69,7 @@ class Session:
         self._open = None if mask is None else mask_cells(mask) > 0
         self._key = key_of(photo.sha256, list(photo.size), self.limits.tile, mask if mask is not None else "everywhere")
         self._previous: State | None = None
+        self._glimpses: dict[str, Diagnosis] = {}
         begun = time.perf_counter()
         self.diagnosis = self.first = self._look(self.samples)
         self.work = Work((self.diagnosis.maps.shape[1], self.diagnosis.maps.shape[2]))
@@ -252,7 +253,8 @@ class Session:
             return self.perceiver(samples)
 
     def _try(self, tool: Tool, step: Step, proxy: Proxy) -> Judgement:
-        before = self.perceiver(proxy.samples)
+        key = key_of(proxy.samples)
+        before = self._glimpses[key] = self._glimpses.get(key) or self.perceiver(proxy.samples)
         treated = engine.apply(tool, proxy.samples, proxy.maps, before.guide, options=step.options)
         return self._judge(View(proxy.samples, before), View(treated, self.perceiver(treated)), proxy.maps)
 

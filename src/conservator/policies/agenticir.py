@@ -8,7 +8,8 @@ Deviations: perception, scheduling, reflection and comparison are the embedded p
 of DepictQA and GPT-4; the five levels of severity are fifths of the mean expected severity; a subtask fails also when
 the critic or the guard objects; the agenda is what the gate lets through instead of "medium" and above; tools come in
 a fixed order instead of a random one; the order is that of the stages instead of one distilled from exploration; after
-`PATIENCE` tool calls the search ends; from the best state no further subtask is forced.
+`PATIENCE` tool calls the search ends; from the best state no further subtask is forced; damage that left with other
+damage is no subtask any more.
 """
 
 from __future__ import annotations
@@ -47,8 +48,9 @@ class _Search:
     worth: float = 0.0
 
     def solve(self, kinds: Sequence[str], worth: float = 0.0) -> bool:
-        """Whether all of these kinds were treated, in some order, from the state at hand."""
-        start = self.session.state
+        """Whether all of these kinds were treated, in some order, from the state at hand; some leave with others."""
+        start, wanted = self.session.state, self.session.wanted()
+        kinds = [kind for kind in kinds if kind in wanted]
         for kind in self.scheduler(self.session, kinds):
             outcome = self._subtask(kind)
             if outcome is None:

@@ -21,7 +21,7 @@ def mair(session: Session, scheduler: Scheduler = last_damage_first, expert: Exp
     for stage in Stage:
         kinds = [kind for kind in agenda(session, expert) if BY_NAME[kind].stage is stage]
         for kind in scheduler(session, kinds):
-            for step in expert(session, kind):
+            for step in expert(session, kind) if kind in session.wanted() else ():
                 if session.exhausted or session.decide(session.apply(step)):
                     break
     session.stop()

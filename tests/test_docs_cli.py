@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import os
 import re
 import subprocess
@@ -13,6 +14,8 @@ from PIL import Image
 
 from command_line import photograph
 from conservator.cli.app import app
+from conservator.policies import POLICIES
+from conservator.policies.qagent import qagent
 from onnx_files import blur
 
 PAGE = (Path(__file__).parent.parent / "docs/cli.md").read_text("utf-8")
@@ -73,11 +76,23 @@ def test_every_option_that_the_page_names_exists() -> None:
     assert set(re.findall(r"(?<![\w-])--[a-z][a-z-]+", PAGE)) <= known
 
 
-CHECKPOINTS = (Path(__file__).parent.parent / "docs/checkpoints.md").read_text("utf-8")
-
-
-def test_the_examples_of_the_page_on_checkpoints_run(folder: Path, tmp_path_factory: pytest.TempPathFactory) -> None:
-    shell(re.findall(r"^\$ (.+)$", CHECKPOINTS, re.MULTILINE), folder, tmp_path_factory.mktemp("tools") / "bin")
-    for code in re.findall(r"^```python\n(.+?)^```", CHECKPOINTS, re.MULTILINE | re.DOTALL):
+@pytest.mark.parametrize("name", ["checkpoints", "policies"])
+def test_the_examples_of_other_pages_run(name: str, folder: Path, tmp_path_factory: pytest.TempPathFactory) -> None:
+    page = (Path(__file__).parent.parent / f"docs/{name}.md").read_text("utf-8")
+    shell(re.findall(r"^\$ (.+)$", page, re.MULTILINE), folder, tmp_path_factory.mktemp("tools") / "bin")
+    for code in re.findall(r"^```python\n(.+?)^```", page, re.MULTILINE | re.DOTALL):
         done = subprocess.run([sys.executable, "-c", code], cwd=folder, capture_output=True, text=True)
         assert done.returncode == 0, done.stderr
+
+
+POLICIES_PAGE = (Path(__file__).parent.parent / "docs/policies.md").read_text("utf-8")
+
+
+def test_the_policy_that_is_read_line_by_line_is_the_one_that_runs() -> None:
+    read = "".join(re.findall(r"^```py\n(.+?)^```", POLICIES_PAGE, re.MULTILINE | re.DOTALL))
+    head, _, body = inspect.getsource(qagent).partition('"""')
+    assert read == head.rstrip(" ") + body.partition('"""\n')[2]
+
+
+def test_the_table_of_policies_is_complete() -> None:
+    assert re.findall(r"^\| `(\w+)` \|", POLICIES_PAGE, re.MULTILINE)[-len(POLICIES) :] == list(POLICIES)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import importlib.util
 import json
 import math
 from collections.abc import Callable
@@ -14,10 +15,12 @@ import pytest
 from numpy.typing import NDArray
 from skimage import metrics
 
-from conservator.errors import UsageError
+from conservator.errors import ModelMissing, UsageError
+from conservator.models.foreign.pytorch import _declare_torchvision_operators
 from conservator.pixels.types import to_pixels, to_samples
 from conservator.quality.guard import examine, examine_samples
-from conservator.quality.reference import psnr, psnr_inside, region_iou, ssim
+from conservator.quality.metrics import Metric, add_metric, metric_named
+from conservator.quality.reference import gmsd, ms_ssim, psnr, psnr_inside, region_iou, ssim
 
 Floats = NDArray[np.float32]
 Change = Callable[[Floats], Floats]
@@ -150,6 +153,98 @@ def test_psnr_inside_counts_only_what_the_mask_covers() -> None:
         psnr_inside(result, black, np.zeros((4, 4), np.float32))
 
 
+def windowed_means(plane: NDArray[Any]) -> NDArray[Any]:
+    """Gaussian means by a plain sum over the window, borders mirrored."""
+    offsets = np.arange(-5, 6)
+    gauss = np.exp(-(offsets**2) / (2 * 1.5**2))
+    kernel = np.outer(gauss, gauss) / gauss.sum() ** 2
+    padded = np.pad(plane, 5, mode="reflect")
+    height, width = plane.shape
+    return sum(kernel[i, j] * padded[i : i + height, j : j + width] for i in range(11) for j in range(11))
+
+
+def slow_ms_ssim(a: NDArray[Any], b: NDArray[Any]) -> float:
+    """Wang et al. (2003) in the words of the paper."""
+    value, channels = 1.0, [(a[..., c].astype(float), b[..., c].astype(float)) for c in range(3)]
+    for scale, exponent in enumerate((0.0448, 0.2856, 0.3001, 0.2363, 0.1333)):
+        contrasts, lights = [], []
+        for x, y in channels:
+            mx, my = windowed_means(x), windowed_means(y)
+            sx, sy, sxy = (windowed_means(p) - q for p, q in ((x * x, mx * mx), (y * y, my * my), (x * y, mx * my)))
+            contrasts.append((2 * sxy + 0.03**2) / (sx + sy + 0.03**2))
+            lights.append((2 * mx * my + 0.01**2) / (mx**2 + my**2 + 0.01**2))
+        if scale < 4:
+            value *= np.mean([c[5:-5, 5:-5] for c in contrasts]) ** exponent
+            halves = [[p[: len(p) // 2 * 2, : p.shape[1] // 2 * 2] for p in pair] for pair in channels]
+            channels = [
+                tuple(p.reshape(len(p) // 2, 2, p.shape[1] // 2, 2).mean(axis=(1, 3)) for p in pair) for pair in halves
+            ]
+        else:
+            value *= np.mean([c * light for c, light in zip(contrasts, lights, strict=True)]) ** exponent
+    return float(value)
+
+
+def test_ms_ssim_is_the_published_formula() -> None:
+    truth = photograph()[:190, :201]
+    for result in (noisy(truth, 25), defocused(truth)):
+        assert ms_ssim(result, truth) == pytest.approx(slow_ms_ssim(result, truth), abs=1e-6)
+    assert ms_ssim(truth, truth) == pytest.approx(1)
+    with pytest.raises(UsageError, match="160"):
+        ms_ssim(truth[:160], truth[:160])
+
+
+def test_ms_ssim_is_torchmetrics() -> None:
+    torch = pytest.importorskip("torch")
+    _declare_torchvision_operators()  # torchmetrics imports torchvision where there is one
+    torchmetrics = pytest.importorskip("torchmetrics.functional.image")
+
+    truth = photograph()[:250, :301]
+    for result in (noisy(truth, 25), compressed(truth), defocused(truth)):
+        pair = (torch.from_numpy(p.transpose(2, 0, 1).copy())[None] for p in (result, truth))
+        theirs = torchmetrics.multiscale_structural_similarity_index_measure(*pair, data_range=1.0)
+        assert ms_ssim(result, truth) == pytest.approx(float(theirs), abs=1e-4)
+
+
+@pytest.mark.parametrize("size", [(64, 80), (63, 81)])
+def test_gmsd_is_the_published_formula(size: tuple[int, int]) -> None:
+    """Step by step as the authors' MATLAB does it."""
+    from scipy.signal import convolve2d
+
+    def gradients(picture: Floats) -> NDArray[Any]:
+        luma = picture.astype(float) @ [0.299, 0.587, 0.114] * 255
+        small = convolve2d(luma, np.full((2, 2), 0.25), mode="full")[1:, 1:][::2, ::2]
+        prewitt = np.array([[1, 0, -1]] * 3) / 3
+        return np.hypot(*(convolve2d(small, kernel, mode="same") for kernel in (prewitt, prewitt.T)))
+
+    truth = photograph()[: size[0], : size[1]]
+    result = noisy(truth, 25)
+    a, b = gradients(truth), gradients(result)
+    assert gmsd(result, truth) == pytest.approx(float(np.std((2 * a * b + 170) / (a**2 + b**2 + 170))), abs=1e-6)
+    assert gmsd(truth, truth) == 0 < gmsd(noisy(truth, 5), truth) < gmsd(result, truth)
+
+
+def test_a_measure_of_ones_own_is_found_by_its_name() -> None:
+    def darkest(result: Floats, truth: Floats) -> float:
+        return float(result.min())
+
+    add_metric(Metric("darkest_for_this_test", darkest))
+    assert metric_named("darkest_for_this_test").measure(photograph(), photograph()) == photograph().min()
+    assert metric_named("psnr").higher and not metric_named("gmsd").higher
+    for taken in ("psnr", "pyiqa:musiq"):
+        with pytest.raises(UsageError, match="free"):
+            add_metric(Metric(taken, darkest))
+    with pytest.raises(UsageError, match="ms_ssim"):
+        metric_named("mssim")
+
+
+def test_metrics_of_pyiqa_say_when_it_is_missing() -> None:
+    if importlib.util.find_spec("pyiqa") is not None:
+        assert metric_named("pyiqa:psnr").measure(noisy(photograph(), 25), photograph()) > 0
+        return
+    with pytest.raises(ModelMissing, match="pip install pyiqa"):
+        metric_named("pyiqa:musiq")
+
+
 def test_region_iou_matches_regions_by_overlap_whatever_their_order() -> None:
     left, right = np.zeros((2, 4, 8), np.float32)
     left[:, :4], right[:, 4:] = 1, 1
@@ -168,7 +263,7 @@ def test_region_iou_matches_regions_by_overlap_whatever_their_order() -> None:
 
 def test_measures_refuse_pictures_that_do_not_belong_together() -> None:
     one, other = np.zeros((12, 12, 3), np.float32), np.zeros((12, 13, 3), np.float32)
-    for measure in (psnr, ssim):
+    for measure in (psnr, ssim, ms_ssim, gmsd):
         with pytest.raises(UsageError, match="the same for both"):
             measure(one, other)
     with pytest.raises(UsageError, match="at least 11"):

@@ -15,7 +15,8 @@ from conservator.plan import Step
 from conservator.policies.scripted import ScriptedPolicy
 from conservator.policies.spatial import spatial
 from conservator.record import Ledger
-from conservator.session import Budget, Limits, Session
+from conservator.session import Session
+from conservator.terms import Budget, Limits
 from conservator.tools.registry import Registry
 from conservator.tools.testing import FakeTool
 from conservator.wishes import parse

@@ -10,7 +10,10 @@ import numpy as np
 from conservator.pixels.types import Mask
 
 WHOLE = "whole"
-"""Id of the region that is the entire frame."""
+"""Id of the region that is the entire frame, each place as severe as its map says."""
+
+EVERYWHERE = "everywhere"
+"""Id of the frame taken as one thing: each kind is equally severe all over, at its mean where it was found."""
 
 
 @dataclass(frozen=True, eq=False)

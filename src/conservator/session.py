@@ -2,94 +2,48 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 import numpy as np
 
 from conservator.cache import Cache, key_of
 from conservator.degradations import BY_NAME, INDEX, NAMES, Sight
 from conservator.diagnosis import Diagnosis
-from conservator.errors import ConservatorError, ToolFailed, UsageError
+from conservator.errors import ToolFailed, UsageError
+from conservator.outcome import Judgement, Outcome
 from conservator.perception import observe
 from conservator.photo import Photo
 from conservator.pixels.reduce import mask_cells
 from conservator.pixels.types import Maps, Mask, Samples
 from conservator.plan import CannotTreat, Plan, Step
-from conservator.quality.guard import Verdict, examine_samples
+from conservator.proxies import Proxy, proxies
+from conservator.quality.critic import Critic, View, severity_fall, severity_left
+from conservator.quality.guard import examine_samples
 from conservator.record import Ledger
-from conservator.regions import WHOLE
+from conservator.regions import EVERYWHERE, WHOLE
+from conservator.terms import Budget, Limits
 from conservator.tools import engine
 from conservator.tools.card import Tool
 from conservator.tools.registry import TOOLS, Registry
-from conservator.wishes import Wishes
+from conservator.work import Work
 
 Perceiver = Callable[[Samples], Diagnosis]
 
 
-@dataclass
-class Budget:
-    """What a run may spend.
-
-    max_calls    most tool calls; None is no limit
-    max_seconds  no step starts after this many seconds; None is no limit
-    calls        tool calls so far
-    """
-
-    max_calls: int | None = None
-    max_seconds: float | None = None
-    calls: int = 0
-
-    def spent(self, elapsed: float) -> str | None:
-        """Why no further step may start, or None."""
-        if self.max_calls is not None and self.calls >= self.max_calls:
-            return f"max_calls={self.max_calls} used up"
-        if self.max_seconds is not None and elapsed >= self.max_seconds:
-            return f"max_seconds={self.max_seconds:g} used up"
-        return None
-
-
 @dataclass(frozen=True, eq=False)
-class Limits:
-    """What the caller asked for.
+class State:
+    """A version of the photo to return to, and the steps that led there."""
 
-    strength  multiplies every severity
-    wishes    the instruction, parsed
-    mask      float32 (H, W): 1 treat, 0 protect; None is everywhere
-    tile      side of the engine's tiles in px
-    """
-
-    strength: float = 1.0
-    wishes: Wishes = field(default_factory=Wishes)
-    mask: Mask | None = None
-    tile: int = 512
-
-
-@dataclass(frozen=True, eq=False)
-class Outcome:
-    """What a step did.
-
-    step     as asked for
-    before   severity left of what it treats, mean over the cells it was to treat
-    after    the same, seen again afterwards
-    verdict  of the fidelity guard
-    failed   the tool's error, or None
-    """
-
-    step: Step
-    before: float
-    after: float
-    verdict: Verdict | None = None
-    failed: ConservatorError | None = None
-
-    @property
-    def gain(self) -> float:
-        """Share of the severity that is gone, ≤ 1; negative when it grew."""
-        return 1.0 - self.after / self.before if self.before > 0 else 0.0
+    samples: Samples
+    key: str
+    diagnosis: Diagnosis
+    steps: tuple[Step, ...]
 
 
 class Session:
-    """State of one treatment. At most three versions of the photo are held: original, previous, current."""
+    """One treatment. Held are the original, the previous and the current version, and what states somebody keeps."""
 
     def __init__(
         self,
@@ -101,8 +55,9 @@ class Session:
         ledger: Ledger | None = None,
         cache: Cache | None = None,
         perceiver: Perceiver = observe,
+        critic: Critic = severity_fall,
     ) -> None:
-        self.photo, self.tools, self.perceiver = photo, tools, perceiver
+        self.photo, self.tools, self.perceiver, self.critic = photo, tools, perceiver, critic
         self.limits, self.budget = limits or Limits(), budget or Budget()
         self.ledger, self.cache = ledger or Ledger(), cache or Cache()
         self.samples: Samples = photo.samples
@@ -113,8 +68,12 @@ class Session:
         # Steps are judged by the cells that a mask leaves open.
         self._open = None if mask is None else mask_cells(mask) > 0
         self._key = key_of(photo.sha256, list(photo.size), self.limits.tile, mask if mask is not None else "everywhere")
-        self._previous: tuple[Samples, str, Diagnosis] | None = None
-        self.diagnosis = self.first = self._look()
+        self._previous: State | None = None
+        self._glimpses: dict[str, Diagnosis] = {}
+        begun = time.perf_counter()
+        self.diagnosis = self.first = self._look(self.samples)
+        self.work = Work((self.diagnosis.maps.shape[1], self.diagnosis.maps.shape[2]))
+        self.work.done(time.perf_counter() - begun)
         self.ledger.add("diagnosed", **self.diagnosis.to_dict())
 
     def apply(self, step: Step) -> Outcome:
@@ -127,22 +86,67 @@ class Session:
         maps = self.plan_maps(step)
         self.budget.calls += 1
         self.ledger.add("step_started", **step.to_dict())
+        begun = time.perf_counter()
         try:
             with self.ledger.timed("tools"):
                 treated, key = self._treated(step, maps)
         except ToolFailed as error:
+            self.work.done(time.perf_counter() - begun, maps)
             self.ledger.add("step_failed", tool=tool.name, error=str(error))
-            return Outcome(step, 0.0, 0.0, failed=error)
-        judged = maps if self._open is None else maps * self._open
-        before = self._severity(self.diagnosis, judged)
-        self._previous = (self.samples, self._key, self.diagnosis)
+            return Outcome(step, failed=error)
+        judged = self._judged(maps)
+        self._previous = self.state
         with self.ledger.timed("guard"):
             verdict = examine_samples(self.samples, treated, np.asarray(judged.any(axis=0)))
+        before = View(self.samples, self.diagnosis)
         self.samples, self._key = treated, key
-        self.diagnosis = self._look()
-        outcome = Outcome(step, before, self._severity(self.diagnosis, judged), verdict)
+        self.diagnosis = self._look(treated)
+        outcome = Outcome.of(step, judged, [self._judge(before, View(treated, self.diagnosis), judged)], verdict)
+        self.work.done(time.perf_counter() - begun, maps)
         self._report(outcome)
         return outcome
+
+    def forecast(self, step: Step) -> Outcome:
+        """What a step would do, tried on proxies: native crops or the shrunk frame, see `proxies`.
+
+        The photo stays as it is. Costs no tool call; the budget counts it as a look ahead. The guard is not asked, for
+        proxies are too small for its limits. Raises what `apply` raises.
+        """
+        tool, judged = self.tools.get(step.tool), self._judged(self.plan_maps(step))
+        self.budget.looks_ahead += 1
+        begun = time.perf_counter()
+        try:
+            with self.ledger.timed("look ahead"):
+                expected = self.diagnosis.presence * self.diagnosis.raw
+                trials = [self._try(tool, step, proxy) for proxy in proxies(self.samples, judged, expected)]
+            outcome = Outcome.of(step, judged, trials)
+        except ToolFailed as error:
+            outcome = Outcome(step, failed=error)
+        self.work.tried(time.perf_counter() - begun)
+        seen = {"error": str(outcome.failed)} if outcome.failed else {"gain": round(outcome.gain, 4)}
+        self.ledger.add("looked_ahead", tool=tool.name, treats=list(step.treats), **seen)
+        return outcome
+
+    @property
+    def state(self) -> State:
+        """The photo as it is now, to come back to with `return_to`."""
+        return State(self.samples, self._key, self.diagnosis, tuple(self.steps))
+
+    def return_to(self, state: State, reason: str) -> None:
+        """Roll back, over any number of kept steps, or forward again to a state left before."""
+        self.samples, self._key, self.diagnosis = state.samples, state.key, state.diagnosis
+        self.steps, self._previous = list(state.steps), None
+        self.ledger.add("returned", steps=[step.to_dict() for step in state.steps], reason=reason)
+
+    def decide(self, outcome: Outcome) -> bool:
+        """Keep the last step when nothing speaks against it, else take it back; whether it was kept."""
+        if outcome.failed is not None:
+            return False
+        if outcome.objection is None:
+            self.keep(outcome)
+            return True
+        self.take_back(outcome, outcome.objection)
+        return False
 
     def keep(self, outcome: Outcome) -> None:
         """Make the step part of the plan."""
@@ -154,8 +158,8 @@ class Session:
         """Return to the state before the last step."""
         if self._previous is None:
             raise UsageError("nothing to take back", "a step applied and not yet kept")
-        self.samples, self._key, self.diagnosis = self._previous
-        self._previous = None
+        self.samples, self._key = self._previous.samples, self._previous.key
+        self.diagnosis, self._previous = self._previous.diagnosis, None
         self.ledger.add("taken_back", tool=outcome.step.tool, reason=reason)
 
     def cannot_treat(self, degradation: str, reason: str) -> None:
@@ -164,8 +168,10 @@ class Session:
         self.cannot.append(CannotTreat(degradation, regions, reason))
         self.ledger.add("cannot_treat", degradation=degradation, regions=list(regions), reason=reason)
 
-    def stop(self, reason: str) -> None:
-        """Say why the treatment ends."""
+    def stop(self, reason: str | None = None) -> None:
+        """Say why the treatment ends; by itself it knows a clean photo, a spent budget, and that nothing is left."""
+        if reason is None:
+            reason = "clean" if not self.first.degradations else self.exhausted or "nothing left to treat"
         self.ledger.add("stopped", reason=reason, calls=self.budget.calls)
 
     @property
@@ -194,23 +200,30 @@ class Session:
         A kind that nothing perceives is treated in full: whoever asks for its tool has seen it.
         """
         maps = np.zeros_like(self.diagnosis.maps)
-        where = self._where(step.regions)
+        where, uniform = self._where(step.regions), step.regions == (EVERYWHERE,)
         for kind in step.treats:
             if kind not in INDEX:
                 raise UsageError(f"degradation {kind!r}", f"one of {', '.join(NAMES)}")
             factor = step.strength * self.limits.strength * self.limits.wishes.strength(kind)
-            found = 1.0 if BY_NAME[kind].sight is Sight.TOLD else self.diagnosis.cells(kind)
-            maps[INDEX[kind]] = np.clip(found * factor, 0.0, 1.0) * where
+            maps[INDEX[kind]] = np.clip(self._found(kind, uniform) * factor, 0.0, 1.0) * where
         return maps
+
+    def _found(self, kind: str, uniform: bool) -> Mask | float:
+        """Severity per cell, or for the frame as one thing its mean where there is any."""
+        if BY_NAME[kind].sight is Sight.TOLD:
+            return 1.0
+        cells = self.diagnosis.cells(kind)
+        return float(cells[cells > 0].mean()) if uniform and cells.any() else cells
 
     def _where(self, regions: Iterable[str]) -> Mask | float:
         chosen = tuple(regions)
-        if chosen == (WHOLE,):
+        if chosen in ((WHOLE,), (EVERYWHERE,)):
             return 1.0
         masks = {r.id: r.mask for r in self.diagnosis.regions}
         unknown = [r for r in chosen if r not in masks]
         if unknown:
-            raise UsageError(f"regions {unknown}", f"some of {sorted(masks)} or {WHOLE!r}", "see the diagnosis")
+            wanted = f"some of {sorted(masks)}, {WHOLE!r} or {EVERYWHERE!r}"
+            raise UsageError(f"regions {unknown}", wanted, "see the diagnosis")
         return np.asarray(np.clip(sum(masks[r] for r in chosen), 0.0, 1.0), np.float32)
 
     def _treated(self, step: Step, maps: Maps) -> tuple[Samples, str]:
@@ -232,15 +245,22 @@ class Session:
         self.cache.put(key, treated)
         return treated, key
 
-    def _look(self) -> Diagnosis:
-        with self.ledger.timed("perceive"):
-            return self.perceiver(self.samples)
+    def _judged(self, maps: Maps) -> Maps:
+        return maps if self._open is None else maps * self._open
 
-    @staticmethod
-    def _severity(diagnosis: Diagnosis, asked: Maps) -> float:
-        """Mean expected severity (presence × severity) over the cells and kinds that were to be treated."""
-        expected = diagnosis.presence * diagnosis.raw
-        return float(expected[asked > 0].mean()) if (asked > 0).any() else 0.0
+    def _look(self, samples: Samples) -> Diagnosis:
+        with self.ledger.timed("perceive"):
+            return self.perceiver(samples)
+
+    def _try(self, tool: Tool, step: Step, proxy: Proxy) -> Judgement:
+        key = key_of(proxy.samples)
+        before = self._glimpses[key] = self._glimpses.get(key) or self.perceiver(proxy.samples)
+        treated = engine.apply(tool, proxy.samples, proxy.maps, before.guide, options=step.options)
+        return self._judge(View(proxy.samples, before), View(treated, self.perceiver(treated)), proxy.maps)
+
+    def _judge(self, before: View, after: View, asked: Maps) -> Judgement:
+        left = severity_left(before.diagnosis, asked), severity_left(after.diagnosis, asked)
+        return Judgement(int(np.count_nonzero(asked)), *left, self.critic(before, after, asked))
 
     def _report(self, outcome: Outcome) -> None:
         verdict = outcome.verdict

@@ -25,7 +25,8 @@ from conservator.plan import Step
 from conservator.policies import Policy, policy_named
 from conservator.policies.scripted import ScriptedPolicy
 from conservator.record import SCHEMA, Ledger, Listener, Record
-from conservator.session import Budget, Limits, Perceiver, Session
+from conservator.session import Perceiver, Session
+from conservator.terms import Budget, Limits
 from conservator.tools.added import find, preferring
 from conservator.tools.registry import TOOLS
 from conservator.wishes import parse
@@ -256,7 +257,10 @@ def _record(session: Session, photo: Photo, call: dict[str, Any], seed: int) -> 
             "timings": {stage: round(seconds, 4) for stage, seconds in ledger.seconds.items()},
             "budget": {
                 "calls": session.budget.calls,
+                "looks_ahead": session.budget.looks_ahead,
                 "seconds": round(ledger.elapsed, 4),
+                "work_seconds": round(session.work.seconds, 4),
+                "critical_path_seconds": round(session.work.critical_path, 4),
                 "max_calls": session.budget.max_calls,
                 "max_seconds": session.budget.max_seconds,
             },

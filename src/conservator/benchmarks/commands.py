@@ -8,7 +8,10 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from conservator.errors import UsageError
+
 if TYPE_CHECKING:
+    from conservator.benchmarks.entrants import Contestant
     from conservator.benchmarks.results import Findings
 
 app = typer.Typer(
@@ -27,11 +30,21 @@ Output = Annotated[Path | None, typer.Option("--output", "-o", help="Result file
 Threads = Annotated[
     int | None, typer.Option(min=1, envvar="CONSERVATOR_THREADS", help="Most threads to use. Default: every core.")
 ]
+Policies = Annotated[
+    str | None,
+    typer.Option(help="Who competes, names with commas between; all is everybody, a wrong name lists them."),
+]
+Metrics = Annotated[
+    list[str] | None,
+    typer.Option("--metric", help="A further measure: ms_ssim, or pyiqa:NAME where pyiqa is installed; repeatable."),
+]
 
 
 @app.command()
 def spatialbench(
     clean: Clean,
+    policies: Policies = None,
+    metric: Metrics = None,
     seed: Seed = 0,
     limit: Limit = None,
     threads: Threads = None,
@@ -43,8 +56,49 @@ def spatialbench(
     from conservator.benchmarks.spatialbench import run
 
     bound_threads(threads)
-    found = run(photographs(clean, limit), seed=seed, pictures=save_pictures, on_row=_tell)
+    photos, among = photographs(clean, limit), _entrants(policies)
+    found = run(photos, seed=seed, among=among, metrics=_known(metric), pictures=save_pictures, on_row=_tell)
     _finish("spatialbench", found, seed, output)
+
+
+@app.command()
+def mixbench(
+    clean: Clean,
+    policies: Policies = None,
+    metric: Metrics = None,
+    group: Annotated[list[str] | None, typer.Option(help="A, B or C; repeatable. Default: all three.")] = None,
+    seed: Seed = 0,
+    limit: Limit = None,
+    threads: Threads = None,
+    output: Output = None,
+) -> None:
+    """AgenticIR's sixteen combinations over the whole frame: every policy on the same photographs."""
+    from conservator.benchmarks.mixbench import run
+    from conservator.benchmarks.photos import photographs
+    from conservator.synthesis import COMBINATIONS
+
+    bound_threads(threads)
+    groups = group or list(COMBINATIONS)
+    if unknown := sorted(set(groups) - COMBINATIONS.keys()):
+        raise UsageError(f"--group {', '.join(unknown)}", f"some of {', '.join(COMBINATIONS)}")
+    photos, among = photographs(clean, limit), _entrants(policies)
+    found = run(photos, seed=seed, groups=groups, among=among, metrics=_known(metric), on_row=_tell)
+    _finish("mixbench", found, seed, output)
+
+
+@app.command()
+def compare(
+    result: Annotated[Path, typer.Argument(help="Result file of mixbench or spatialbench.")],
+    output: Annotated[
+        Path | None, typer.Option("--output", "-o", help="The plot without extension. Default: beside the result.")
+    ] = None,
+) -> None:
+    """Draw quality against seconds, policy by policy, as PNG and SVG."""
+    from conservator.benchmarks.plot import draw
+    from conservator.benchmarks.results import load_result
+
+    for path in draw(load_result(result), output or result.with_suffix("")):
+        typer.echo(f"written: {path}")
 
 
 @app.command()
@@ -147,6 +201,19 @@ def tables(
     typer.echo(f"{page}: {'written' if changed else 'up to date'}")
 
 
+def _entrants(names: str | None) -> dict[str, Contestant] | None:
+    from conservator.benchmarks.entrants import chosen
+
+    return None if names is None else chosen([name.strip() for name in names.split(",")])
+
+
+def _known(metrics: list[str] | None) -> list[str]:
+    """The metrics' names, looked up before hours are spent."""
+    from conservator.quality.metrics import metric_named
+
+    return [metric_named(name).name for name in metrics or ()]
+
+
 def bound_threads(threads: int | None) -> None:
     """Bound the threads of this process and of those it starts; None leaves every core."""
     if threads is None:
@@ -162,9 +229,8 @@ def bound_threads(threads: int | None) -> None:
 
 def _tell(row: dict[str, Any]) -> None:
     """A line per measurement on stderr: long runs must show that they run."""
-    names = " ".join(
-        str(row[key]) for key in ("track", "task", "draw", "scene", "photo", "policy", "method") if key in row
-    )
+    keys = ("track", "combination", "task", "draw", "scene", "photo", "policy", "method")
+    names = " ".join(str(row[key]) for key in keys if key in row)
     gain = f" {row['gain_db']:+.2f} dB" if "gain_db" in row else ""
     typer.echo(f"{names}{gain} {' '.join(row.get('treated', ()))}".rstrip(), err=True)
 

@@ -11,8 +11,9 @@ from dataclasses import replace
 
 import numpy as np
 
-from conservator.degradations import BY_NAME, INDEX, NAMES
+from conservator.degradations import BY_NAME, CELL, INDEX, NAMES
 from conservator.diagnosis import Diagnosis
+from conservator.errors import UsageError
 from conservator.pixels.reduce import cell_means
 from conservator.pixels.types import Maps, Samples
 from conservator.policies.spatial import by_stage
@@ -33,7 +34,12 @@ def true_diagnosis(truth: Maps, samples: Samples) -> Diagnosis:
 
     truth    float32 (D, h, w) severities on the cell grid
     samples  uint16 (H, W, 3), for the colours of the cells
+    Raises UsageError when the truth is about a picture of another size: nobody knows where a crop comes from.
     """
+    grid = tuple(-(-side // CELL) for side in samples.shape[:2])
+    if truth.shape[1:] != grid:
+        got, wanted = (f"{h}×{w} cells" for h, w in (truth.shape[1:], grid))
+        raise UsageError(f"a truth of {got}", wanted, "policies that look ahead need a perceiver that looks")
     threshold = np.array([BY_NAME[name].threshold for name in NAMES], np.float32)[:, None, None]
     maps = np.where(truth >= threshold, truth, 0).astype(np.float32)
     presence = (maps > 0).astype(np.float32)

@@ -10,7 +10,7 @@ import numpy as np
 
 from conservator.degradations import PERCEIVED
 from conservator.pixels.types import Pixels
-from conservator.synthesis import Sample, degrade, draw_spatial
+from conservator.synthesis import COMBINATIONS, Sample, degrade, draw_preset, draw_spatial
 
 TRACKS = MappingProxyType({"treatable": ("noise", "jpeg", "rain", "haze", "low_light"), "all": PERCEIVED})
 """SpatialBench's tracks. "treatable" are AgenticIR's kinds without blur and lost resolution; "all" has these too, and
@@ -37,3 +37,13 @@ def global_sample(clean: Pixels, seed: int, index: int, kinds: Sequence[str] = P
     # Of two regions one is clean; what the other one got, everybody gets.
     damages, _ = draw_spatial(clean, rng, kinds, (2, 2), MOST, preset=True)
     return degrade(clean, [replace(damage, mask=None) for damage in damages])
+
+
+def mixed_sample(clean: Pixels, seed: int, index: int, combination: tuple[str, int]) -> Sample:
+    """Photograph `index`, damaged all over by one of AgenticIR's combinations, in its ranges.
+
+    combination   group and number in it, see `synthesis.COMBINATIONS`
+    """
+    group, number = combination
+    rng = np.random.default_rng((seed, index, ord(group), number))
+    return degrade(clean, draw_preset(rng, COMBINATIONS[group][number]))

@@ -67,7 +67,9 @@ def spent(treatment: Treatment) -> Row:
         "treated": sorted({kind for step in plan for kind in step["treats"]}),
         "tools": [step["tool"] for step in plan],
         "calls": data["budget"]["calls"],
+        "looks_ahead": data["budget"]["looks_ahead"],
         "seconds": data["budget"]["seconds"],
+        "critical_path_seconds": data["budget"]["critical_path_seconds"],
     }
 
 

@@ -33,6 +33,8 @@ _DECIMALS = {
     "mb": 0,
     "megapixels": 1,
     "calls": 1,
+    "ahead": 1,
+    "levels": 2,
     "ssim": 4,
     "degrees": 1,
 }

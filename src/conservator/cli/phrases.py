@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from conservator.regions import EVERYWHERE, WHOLE
+
 Event = Mapping[str, Any]
 
 
@@ -30,9 +32,25 @@ def _opened(event: Event) -> str:
 
 
 def _started(event: Event) -> str:
-    where = "" if list(event["regions"]) == ["whole"] else f" in {', '.join(event['regions'])}"
-    return f"{event['tool']}: treats {', '.join(kind.replace('_', ' ') for kind in event['treats'])}{where}"
+    where = _WHERE.get(tuple(event["regions"]), f" in {', '.join(event['regions'])}")
+    return f"{event['tool']}: treats {_kinds(event)}{where}"
 
+
+def _looked_ahead(event: Event) -> str:
+    found = f"failed: {event['error']}" if "error" in event else f"promises {event['gain']:.0%}"
+    return f"{event['tool']} against {_kinds(event)}: {found}"
+
+
+def _kinds(event: Event) -> str:
+    return ", ".join(kind.replace("_", " ") for kind in event["treats"])
+
+
+def _returned(event: Event) -> str:
+    steps = ", ".join(step["tool"] for step in event["steps"])
+    return f"back to {f'the photo after {steps}' if steps else 'the photo as it came'}: {event['reason']}"
+
+
+_WHERE = {(WHOLE,): "", (EVERYWHERE,): " all over the frame"}
 
 _PHRASES: dict[str, Callable[[Event], str]] = {
     "opened": _opened,
@@ -42,5 +60,7 @@ _PHRASES: dict[str, Callable[[Event], str]] = {
     "kept": lambda event: f"{event['tool']}: kept, {event['gain']:.0%} of the damage gone",
     "taken_back": lambda event: f"{event['tool']}: taken back, {event['reason']}",
     "cannot_treat": lambda event: f"{event['degradation'].replace('_', ' ')}: left alone, {event['reason']}",
+    "looked_ahead": _looked_ahead,
+    "returned": _returned,
     "stopped": lambda event: f"done: {event['reason']}",
 }

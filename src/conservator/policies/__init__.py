@@ -5,12 +5,26 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from conservator.errors import UsageError
+from conservator.policies.agenticir import agenticir
+from conservator.policies.best_single import best_single
+from conservator.policies.joint import joint
+from conservator.policies.mair import mair
+from conservator.policies.oracle import oracle
+from conservator.policies.qagent import qagent
 from conservator.policies.spatial import spatial
 from conservator.session import Session
 
 Policy = Callable[[Session], None]
 
-POLICIES: dict[str, Policy] = {"spatial": spatial}
+POLICIES: dict[str, Policy] = {
+    "spatial": spatial,
+    "joint": joint,
+    "agenticir": agenticir,
+    "mair": mair,
+    "qagent": qagent,
+    "best_single": best_single,
+    "oracle": oracle,
+}
 
 
 def policy_named(name: str) -> Policy:

@@ -11,10 +11,7 @@ from collections.abc import Iterator
 
 from conservator.degradations import BY_NAME, Stage
 from conservator.plan import Step
-from conservator.session import Outcome, Session
-
-LEAST_GAIN = 0.15
-"""Share of the perceived severity that a step must remove; less is inside what a second look varies by."""
+from conservator.session import Session
 
 
 def spatial(session: Session) -> None:
@@ -27,7 +24,7 @@ def spatial(session: Session) -> None:
             session.stop(reason)
             return
         else:
-            _attempt(session, step)
+            session.decide(session.apply(step))
     session.stop("nothing left to treat" if kind else "clean")
 
 
@@ -49,22 +46,3 @@ def by_stage(session: Session) -> Iterator[tuple[str, Step | None]]:
             treats = tuple(k for k in session.wanted() if k in tool.card.treats and k not in tried)
             tried.update(treats)
             yield kind, Step(tool.name, treats, reason=f"{stage}: {', '.join(treats)} found")
-
-
-def _attempt(session: Session, step: Step) -> None:
-    outcome = session.apply(step)
-    if outcome.failed is not None:
-        return
-    reason = _objection(outcome)
-    if reason is None:
-        session.keep(outcome)
-    else:
-        session.take_back(outcome, reason)
-
-
-def _objection(outcome: Outcome) -> str | None:
-    if outcome.verdict is not None and not outcome.verdict.ok:
-        return "; ".join(outcome.verdict.reasons)
-    if outcome.gain < LEAST_GAIN:
-        return f"only {outcome.gain:.0%} of the damage went away"
-    return None

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
-from conservator.regions import WHOLE
+from conservator.regions import EVERYWHERE, WHOLE
 from conservator.report import story, words
 from conservator.report.layout import section
 from conservator.report.markup import Child, Markup, element
@@ -14,6 +14,7 @@ from conservator.tools.card import Card
 from conservator.tools.registry import TOOLS
 
 _MOST = 200
+_FRAME = ((WHOLE,), (EVERYWHERE,))
 _ANEW = "Regions are found anew after each step, so a later step's r1 need not be the one in the picture above."
 _LOOKS = {End.KEPT: "kept", End.TAKEN_BACK: "back", End.FAILED: "failed", End.OPEN: "open"}
 
@@ -29,7 +30,7 @@ def done(record: Mapping[str, Any]) -> Markup:
         "What was done",
         element("ol", *steps, class_="steps") if steps else element("p", "No step was needed, and none was taken."),
         element("p", more) if more else None,
-        element("p", _ANEW, class_="quiet") if any(a.regions != (WHOLE,) for a in told[1:]) else None,
+        element("p", _ANEW, class_="quiet") if any(a.regions not in _FRAME for a in told[1:]) else None,
         element("p", f"The treatment ended: {end}.") if end else None,
         _left_alone(record["cannot_treat"]),
     )

@@ -120,7 +120,12 @@ def _call(call: Mapping[str, Any]) -> Iterator[tuple[str, Child]]:
 def _budget(budget: Mapping[str, Any]) -> Iterator[tuple[str, Child]]:
     calls, seconds = budget["max_calls"], budget["max_seconds"]
     yield "Tool calls", f"{budget['calls']}, {'no limit' if calls is None else f'at most {calls}'}"
+    if budget.get("looks_ahead"):
+        yield "Looks ahead", f"{budget['looks_ahead']}, on small copies and crops"
     yield "Seconds", f"{budget['seconds']:.1f}, {'no limit' if seconds is None else f'limit {seconds:g}'}"
+    if "work_seconds" in budget:
+        work, path = budget["work_seconds"], budget["critical_path_seconds"]
+        yield "Seconds of work", f"{work:.1f}, of which {path:.1f} could not run side by side"
 
 
 def _timings(timings: Mapping[str, float]) -> Markup:

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any
 
-from conservator.regions import WHOLE
+from conservator.regions import EVERYWHERE, WHOLE
 from conservator.report import words
 
 
@@ -59,6 +59,11 @@ class Attempt:
             event.get("reason", ""),
         )
 
+    @property
+    def step(self) -> tuple[Any, ...]:
+        """What was to be done."""
+        return self.tool, self.treats, self.regions, self.strength
+
     def learn(self, event: Mapping[str, Any]) -> None:
         """Take in a later event about this attempt; events of other types say nothing about it."""
         match event["type"]:
@@ -82,11 +87,26 @@ def attempts(events: Iterable[Mapping[str, Any]]) -> list[Attempt]:
         if event["type"] == "step_started":
             told.append(Attempt.started(event))
             continue
+        if event["type"] == "returned":
+            _return(told, event)
+            continue
         same = (a for a in reversed(told) if a.tool == event.get("tool") and a.end is End.OPEN)
         latest = next(same, None)
         if latest is not None:
             latest.learn(event)
     return told
+
+
+def _return(told: list[Attempt], event: Mapping[str, Any]) -> None:
+    """Only the steps that led to the state returned to are kept: of equal ones, the latest."""
+    steps = [Attempt.started(step) for step in event["steps"]]
+    for attempt in reversed([a for a in told if a.end in (End.KEPT, End.TAKEN_BACK)]):
+        same = next((step for step in steps if step.step == attempt.step), None)
+        if same is not None:
+            steps.remove(same)
+            attempt.end, attempt.why = End.KEPT, ""
+        elif attempt.end is End.KEPT:
+            attempt.end, attempt.why = End.TAKEN_BACK, event["reason"]
 
 
 def stopped(events: Iterable[Mapping[str, Any]]) -> str:
@@ -123,8 +143,10 @@ def verdict(attempt: Attempt) -> str:
 
 
 def where(regions: Iterable[str]) -> str:
-    """ "in r1 and r3", or "wherever it was found" for the whole frame."""
+    """ "in r1 and r3", "wherever it was found" for the whole frame, "all over the frame" for the frame as one thing."""
     named = list(regions)
+    if named == [EVERYWHERE]:
+        return "all over the frame"
     return "wherever it was found" if named in ([], [WHOLE]) else f"in {words.listed(named)}"
 
 

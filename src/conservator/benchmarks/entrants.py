@@ -1,0 +1,92 @@
+"""Who can enter a benchmark: the policies, and controls that differ from ours in one thing each."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from functools import partial
+from typing import TYPE_CHECKING, TypeAlias
+
+from conservator.benchmarks.photos import to_bytes
+from conservator.degradations import FRAME, LOCAL, NAMES
+from conservator.errors import UsageError
+from conservator.synthesis import Sample
+
+if TYPE_CHECKING:
+    from conservator.policies import Policy
+    from conservator.session import Perceiver
+    from conservator.treatment import Treatment
+
+Contestant: TypeAlias = "Callable[[Sample], Treatment]"
+
+CONTROLS = ("spatial", "one_pass", "true_maps", "true_frame", "true_local")
+"""Whom SpatialBench compares when nobody is named."""
+
+STRATEGIES = (
+    "spatial", "joint", "agenticir", "mair", "qagent", "best_single", "oracle", "oracle_true_maps", "true_maps",
+)  # fmt: skip
+"""Whom MixBench compares when nobody is named: every policy, and what binds them."""
+
+
+def entrants(perceiver: Perceiver | None = None) -> dict[str, Contestant]:
+    """Everybody, by name. Policies by the name that `restore` knows them by, and
+
+    oracle            chooses every step with the truth at hand, but sees only what the perceiver sees
+    oracle_true_maps  is told the true maps as well
+    one_pass          the maps and tools of `spatial`, each tool once, nothing weighed or taken back
+    true_maps         one pass, told the true maps: what the tools could do
+    true_frame        one pass, told the truth about haze and exposure only
+    true_local        one pass, told the truth about the rest only
+
+    perceiver   looks for what is not told; the shipped one when omitted
+    """
+    from conservator.benchmarks.controls import one_pass
+    from conservator.policies import POLICIES
+
+    frame, local = (tuple(d.name for d in half) for half in (FRAME, LOCAL))
+    named = {name: _runs(partial(_same, policy), (), perceiver) for name, policy in POLICIES.items()}
+    return named | {
+        "oracle": _runs(_oracle, (), perceiver),
+        "oracle_true_maps": _runs(_oracle, NAMES, perceiver),
+        "one_pass": _runs(partial(_same, one_pass), (), perceiver),
+        "true_maps": _runs(partial(_same, one_pass), NAMES, perceiver),
+        "true_frame": _runs(partial(_same, one_pass), frame, perceiver),
+        "true_local": _runs(partial(_same, one_pass), local, perceiver),
+    }
+
+
+def chosen(names: Sequence[str], perceiver: Perceiver | None = None) -> dict[str, Contestant]:
+    """Those named, everybody for "all"; UsageError with everybody's names for an unknown one."""
+    every = entrants(perceiver)
+    if "all" in names:
+        return every
+    unknown = [name for name in names if name not in every]
+    if unknown:
+        raise UsageError(f"no policy {', '.join(unknown)}", f"all, or some of {', '.join(every)}")
+    return {name: every[name] for name in names}
+
+
+def _runs(policy: Callable[[Sample], Policy], told_about: Sequence[str], perceiver: Perceiver | None) -> Contestant:
+    """Restores with the policy made for a sample, told the truth about some kinds."""
+
+    def treat(sample: Sample) -> Treatment:
+        from conservator.benchmarks.controls import told
+        from conservator.perception import observe
+        from conservator.treatment import restore
+
+        look = perceiver or observe
+        if told_about:
+            look = told(sample.truth, told_about, None if told_about is NAMES else look)
+        return restore(to_bytes(sample.degraded), policy=policy(sample), perceiver=look)
+
+    return treat
+
+
+def _same(policy: Policy, sample: Sample) -> Policy:
+    return policy
+
+
+def _oracle(sample: Sample) -> Policy:
+    from conservator.photo import open_photo
+    from conservator.policies.oracle import knowing
+
+    return knowing(open_photo(to_bytes(sample.clean)).samples)

@@ -1,0 +1,91 @@
+"""Measures by name: the built-in ones, a user's own, and those of pyiqa where it is installed.
+
+    conservator bench spatialbench --clean photos --metric ms_ssim --metric pyiqa:musiq
+
+None of the built-in ones is LPIPS or DISTS: these need networks whose weights this package does not ship. GMSD is the
+nearest it has to a perceptual distance.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cache
+from typing import Any, TypeAlias
+
+import numpy as np
+
+from conservator.errors import ModelMissing, UsageError
+from conservator.pixels.types import Pixels
+from conservator.quality import reference
+
+Measure: TypeAlias = Callable[[Pixels, Pixels], float]
+
+
+@dataclass(frozen=True)
+class Metric:
+    """A measure of quality.
+
+    name     identifier, as on the command line
+    measure  (result, truth), both float32 (H, W, 3) in [0, 1], to a number; may leave the truth unused
+    higher   whether more is better
+    """
+
+    name: str
+    measure: Measure
+    higher: bool = True
+
+
+_KNOWN: dict[str, Metric] = {
+    metric.name: metric
+    for metric in (
+        Metric("psnr", reference.psnr),
+        Metric("ssim", reference.ssim),
+        Metric("ms_ssim", reference.ms_ssim),
+        Metric("gmsd", reference.gmsd, higher=False),
+    )
+}
+PYIQA = "pyiqa:"
+"""Prefix of the names of pyiqa's metrics, which may need downloads and have licences of their own."""
+
+
+def add_metric(metric: Metric) -> None:
+    """Make a measure known by its name; UsageError when the name is taken."""
+    if metric.name in _KNOWN or metric.name.startswith(PYIQA):
+        raise UsageError(f"a metric named {metric.name!r}", "a name that is free", f"not {', '.join(_KNOWN)}")
+    _KNOWN[metric.name] = metric
+
+
+def metric_named(name: str) -> Metric:
+    """A measure by name, "pyiqa:NAME" for one of pyiqa's.
+
+    Raises UsageError for an unknown name, ModelMissing when pyiqa is not installed.
+    """
+    if name.startswith(PYIQA):
+        return _of_pyiqa(name)
+    if name not in _KNOWN:
+        raise UsageError(f"metric {name!r}", f"one of {', '.join(_KNOWN)} or {PYIQA}NAME")
+    return _KNOWN[name]
+
+
+@cache
+def _of_pyiqa(name: str) -> Metric:
+    try:
+        import pyiqa
+        import torch
+    except ImportError as error:
+        raise ModelMissing(f"metric {name!r} needs pyiqa", "an installed pyiqa", "pip install pyiqa") from error
+    known = name.removeprefix(PYIQA)
+    if known not in pyiqa.list_models():
+        raise UsageError(f"pyiqa has no metric {known!r}", f"one of {', '.join(pyiqa.list_models())}")
+    network = pyiqa.create_metric(known, device="cpu")
+
+    def tensor(pixels: Pixels) -> Any:
+        return torch.from_numpy(np.ascontiguousarray(pixels.transpose(2, 0, 1))[None])
+
+    def measure(result: Pixels, truth: Pixels) -> float:
+        pair = (tensor(result), tensor(truth)) if network.metric_mode == "FR" else (tensor(result),)
+        with torch.no_grad():
+            return float(network(*pair))
+
+    return Metric(name, measure, not network.lower_better)

@@ -53,7 +53,7 @@ def test_diagnose_writes_the_regions_as_masks_that_restore_reads(tmp_path: Path,
     masks = tmp_path / f"masks.{suffix}"
     assert run("diagnose", photo, "--masks", masks).exit_code == 0
     assert run("diagnose", photo, "--masks", masks).exit_code == 4
-    assert run("diagnose", photo, "--masks", photo, "--overwrite").exit_code == 2
+    assert run("diagnose", photo, "--masks", photo, "--overwrite").exit_code == 4
     assert read_mask(masks, (72, 104), photo="street.png").all(), "the regions cover the frame"
     done = run("restore", photo, "--protect", f"{masks}:0.5", "--mask", masks, "-o", tmp_path / "out.png")
     assert done.exit_code == 0, done.stderr

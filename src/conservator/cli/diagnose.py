@@ -56,8 +56,9 @@ def _targets(sources: Sequence[Source], layout: Layout, masks: str | None) -> di
     """The overlay of each photograph as its picture, the masks as its record."""
     if layout.output == STREAM or masks == STREAM:
         raise UsageError("pictures or masks on standard output", "a file or a folder", "pass --overlay overlay.png")
-    pictures = [t.picture for t in plan_targets(sources, layout)] if layout.output is not None else [None] * len(sources)
-    planned = [Targets(p, _mask_file(s, masks, len(sources))) for s, p in zip(sources, pictures, strict=True)]
+    drawn = plan_targets(sources, layout) if layout.output is not None else [Targets(None)] * len(sources)
+    files = [_mask_file(source, masks, len(sources)) for source in sources]
+    planned = [Targets(one.picture, file) for one, file in zip(drawn, files, strict=True)]
     originals = Originals(source.path for source in sources if source.path is not None)
     for targets in planned:
         originals.check(targets)

@@ -19,6 +19,7 @@ from conservator.plan import CannotTreat, Plan, Step
 from conservator.quality.guard import Verdict, examine_samples
 from conservator.record import Ledger
 from conservator.regions import WHOLE
+from conservator.selection import Selector
 from conservator.tools import engine
 from conservator.tools.card import Tool
 from conservator.tools.registry import TOOLS, Registry
@@ -109,13 +110,16 @@ class Session:
         self.steps: list[Step] = []
         self.cannot: list[CannotTreat] = []
         self.ledger.add("opened", size=list(photo.size), sha256=photo.sha256)
-        mask = self.limits.mask
-        # Steps are judged by the cells that a mask leaves open.
-        self._open = None if mask is None else mask_cells(mask) > 0
-        self._key = key_of(photo.sha256, list(photo.size), self.limits.tile, mask if mask is not None else "everywhere")
         self._previous: tuple[Samples, str, Diagnosis] | None = None
         self.diagnosis = self.first = self._look()
         self.ledger.add("diagnosed", **self.diagnosis.to_dict())
+        self._weights = self._understand()
+        # Steps are judged by the cells that masks and wishes leave something of.
+        opened = {id(mask): mask_cells(mask) > 0 for mask in self._weights.values()}
+        self._open = {kind: opened[id(mask)] for kind, mask in self._weights.items()}
+        mask, wishes = self.limits.mask, self.limits.wishes.to_dict()
+        everywhere = mask if mask is not None else "everywhere"
+        self._key = key_of(photo.sha256, list(photo.size), self.limits.tile, everywhere, wishes)
 
     def apply(self, step: Step) -> Outcome:
         """Run a step, look again and compare; the result is current until `take_back`.
@@ -133,7 +137,7 @@ class Session:
         except ToolFailed as error:
             self.ledger.add("step_failed", tool=tool.name, error=str(error))
             return Outcome(step, 0.0, 0.0, failed=error)
-        judged = maps if self._open is None else maps * self._open
+        judged = self._judged(maps)
         before = self._severity(self.diagnosis, judged)
         self._previous = (self.samples, self._key, self.diagnosis)
         with self.ledger.timed("guard"):
@@ -181,7 +185,8 @@ class Session:
     def wanted(self) -> tuple[str, ...]:
         """Kinds that ail the photo and that the caller wants treated, in channel order."""
         wish = self.limits.wishes.strength
-        return tuple(k for k in self.diagnosis.degradations if wish(k) > 0 and self.limits.strength > 0)
+        wanted = (k for k in self.diagnosis.degradations if wish(k) > 0 and self.limits.strength > 0)
+        return tuple(k for k in wanted if k not in self._open or (self.diagnosis.cells(k)[self._open[k]] > 0).any())
 
     def specialist(self, kind: str) -> Tool | None:
         """The tool for a kind of damage; among several the one that takes most of what else is wanted along."""
@@ -190,6 +195,8 @@ class Session:
 
     def plan_maps(self, step: Step) -> Maps:
         """Severity that a step is to treat, float32 (D, h, w); zero for other kinds and outside its regions.
+
+        Masks, and the places that wishes name, are not in it: the engine keeps to them by the pixel.
 
         A kind that nothing perceives is treated in full: whoever asks for its tool has seen it.
         """
@@ -203,6 +210,21 @@ class Session:
             maps[INDEX[kind]] = np.clip(found * factor, 0.0, 1.0) * where
         return maps
 
+    def _understand(self) -> dict[str, Mask]:
+        """The share of its severity that each kind is treated with per pixel, by masks and by the places in wishes."""
+        wishes, mask = self.limits.wishes, self.limits.mask
+        selector = Selector(self.samples, self.diagnosis)
+        with self.ledger.timed("perceive"):
+            found = {phrase: selector.select(phrase) for phrase in wishes.places()}
+        for wish in wishes.wishes:
+            where = found[wish.where].to_dict() if wish.where is not None else None
+            self.ledger.add("understood", **wish.to_dict() | {"where": where, "reading": str(wish)})
+        shares = wishes.shares(lambda phrase: found[phrase].mask)
+        if mask is None:
+            return shares
+        both = {id(share): share * mask for share in shares.values()}
+        return {kind: both[id(shares[kind])] if kind in shares else mask for kind in NAMES}
+
     def _where(self, regions: Iterable[str]) -> Mask | float:
         chosen = tuple(regions)
         if chosen == (WHOLE,):
@@ -212,6 +234,13 @@ class Session:
         if unknown:
             raise UsageError(f"regions {unknown}", f"some of {sorted(masks)} or {WHOLE!r}", "see the diagnosis")
         return np.asarray(np.clip(sum(masks[r] for r in chosen), 0.0, 1.0), np.float32)
+
+    def _judged(self, maps: Maps) -> Maps:
+        """Maps without the cells that masks and wishes leave nothing of."""
+        judged = maps.copy()
+        for kind, cells in self._open.items():
+            judged[INDEX[kind]] *= cells
+        return judged
 
     def _treated(self, step: Step, maps: Maps) -> tuple[Samples, str]:
         key = key_of(self._key, step.to_dict(), maps)
@@ -224,7 +253,7 @@ class Session:
             self.samples,
             maps,
             self.diagnosis.guide,
-            strength_mask=self.limits.mask,
+            strength_mask={kind: mask for kind, mask in self._weights.items() if kind in step.treats},
             options=step.options,
             tile=self.limits.tile,
             on_tile=lambda done, total: self.ledger.progress("tile", tool=step.tool, done=done, total=total),

@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from conservator.cli import options
 from conservator.cli.batch import Outcome, Status, run_all
 from conservator.cli.narrator import narrator
-from conservator.cli.phrases import found
+from conservator.cli.phrases import found, selected
 from conservator.cli.sources import STREAM, Source, find_sources
 from conservator.cli.streams import read_stdin
 from conservator.cli.targets import Layout, Originals, Targets, check_new, is_result, plan_targets
@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 
     from conservator.diagnosis import Diagnosis
     from conservator.photo import Photo
+    from conservator.pixels.types import Mask
+    from conservator.regions import Region
 
 
 def diagnose(
@@ -32,10 +34,15 @@ def diagnose(
         str | None,
         typer.Option(help="Write the regions drawn onto the photograph: a file, or a folder for several photographs."),
     ] = None,
+    select: Annotated[
+        str | None,
+        typer.Option(help='A part of the picture instead of its regions: "the hazy sky", "everything but the faces".'),
+    ] = None,
     masks: Annotated[
         str | None,
         typer.Option(
-            help="Write the regions as masks: COCO (.json), .geojson or .svg; a folder for several photographs."
+            help="Write the regions as masks: COCO (.json), .geojson or .svg, one also as .png; a folder for several "
+            "photographs."
         ),
     ] = None,
     threads: options.Threads = None,
@@ -48,7 +55,13 @@ def diagnose(
     sources = find_sources(photographs, lambda file, root: is_result(file, root, layout))
     targets = _targets(sources, layout, masks)
     voice = narrator(len(sources), quiet=quiet or len(sources) == 1)
-    job = partial(_diagnose_one, targets=targets, overwrite=overwrite, threads=threads, tables=not as_json)
+    if select is not None:
+        from conservator.wishes import place
+
+        place(select)
+    job = partial(
+        _diagnose_one, targets=targets, select=select, overwrite=overwrite, threads=threads, tables=not as_json
+    )
     raise typer.Exit(run_all(sources, job, voice, as_json=as_json))
 
 
@@ -81,7 +94,13 @@ def _mask_file(source: Source, masks: str | None, count: int) -> Path | None:
 
 
 def _diagnose_one(
-    source: Source, *, targets: dict[Source, Targets], overwrite: bool, threads: int | None, tables: bool
+    source: Source,
+    *,
+    targets: dict[Source, Targets],
+    select: str | None,
+    overwrite: bool,
+    threads: int | None,
+    tables: bool,
 ) -> Outcome:
     import conservator
 
@@ -91,31 +110,36 @@ def _diagnose_one(
     photo = conservator.open_photo(source.path if source.path is not None else read_stdin())
     diagnosis = conservator.diagnose(photo, threads=threads)
     facts = diagnosis.to_dict()
-    facts |= _write(photo, diagnosis, wanted)
+    regions = {region.id: (region, diagnosis.whole(region.mask)) for region in diagnosis.regions}
+    if select is not None:
+        selection = conservator.select(photo, select, diagnosis=diagnosis)
+        regions = {selection.phrase: (selection.region(diagnosis), selection.mask)}
+        facts["selection"] = selection.to_dict()
+    facts |= _write(photo, regions, wanted)
     if tables:
-        _print(source.label, diagnosis, wanted)
+        _print(source.label, diagnosis, facts)
     status = Status.UNCHANGED if diagnosis.clean else Status.DONE
     return Outcome(status, found(facts["degradations"]), facts)
 
 
-def _write(photo: Photo, diagnosis: Diagnosis, wanted: Targets) -> dict[str, str]:
+def _write(photo: Photo, regions: Mapping[str, tuple[Region, Mask]], wanted: Targets) -> dict[str, str]:
     """Write overlay and masks, both or neither; returns their names."""
     with Staging() as staging:
         if wanted.picture is not None:
             from conservator.report.overlay import overlay
 
-            staging.add_picture(wanted.picture, overlay(photo.samples, diagnosis.regions))
+            staging.add_picture(wanted.picture, overlay(photo.samples, [region for region, _ in regions.values()]))
         if wanted.record is not None:
             from conservator.masks import encode_masks
 
-            whole = {region.id: diagnosis.whole(region.mask) for region in diagnosis.regions}
-            name = photo.source.name if photo.source else ""
-            data = encode_masks(whole, wanted.record.suffix.lower(), file=name)
+            file = photo.source.name if photo.source else ""
+            named = {name: mask for name, (_, mask) in regions.items()}
+            data = encode_masks(named, wanted.record.suffix.lower(), file=file)
             staging.add(wanted.record, lambda place: place.write_bytes(data))
     return {name: str(file) for name, file in (("overlay", wanted.picture), ("masks", wanted.record)) if file}
 
 
-def _print(label: str, diagnosis: Diagnosis, written: Targets) -> None:
+def _print(label: str, diagnosis: Diagnosis, facts: Mapping[str, Any]) -> None:
     from rich.console import Console
 
     console = Console(highlight=False, markup=False, soft_wrap=True)
@@ -123,9 +147,11 @@ def _print(label: str, diagnosis: Diagnosis, written: Targets) -> None:
     console.print(f"{label}: {width}×{height} px, {'nothing to treat' if diagnosis.clean else 'damaged'}")
     if not diagnosis.clean:
         _print_tables(console, diagnosis)
-    for what, file in (("regions drawn", written.picture), ("masks written", written.record)):
-        if file is not None:
-            console.print(f"{what}: {file}")
+    if "selection" in facts:
+        console.print(selected(facts["selection"]))
+    for what, key in (("drawn", "overlay"), ("masks written", "masks")):
+        if key in facts:
+            console.print(f"{what}: {facts[key]}")
 
 
 def _print_tables(console: Console, diagnosis: Diagnosis) -> None:

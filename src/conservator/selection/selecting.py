@@ -11,9 +11,12 @@ import numpy as np
 from conservator.diagnosis import Diagnosis
 from conservator.errors import UsageError
 from conservator.perception import observe
+from conservator.perception.segment import MATTERS
 from conservator.photo import Source, open_photo
+from conservator.pixels.reduce import mask_cells
 from conservator.pixels.types import Mask, Samples, to_pixels
 from conservator.pixels.upsample import upsample
+from conservator.regions import Region
 from conservator.selection.geometry import beside
 from conservator.selection.scene import Scene
 from conservator.selection.source import Found, MaskSource, Prompt
@@ -34,7 +37,7 @@ class Selection:
 
     phrase      as understood: reads back as the same place
     mask        float32 (H, W) in [0, 1]
-    confidence  that this is what was meant, in [0, 1]: that of the least certain part
+    confidence  that this is what was meant, in [0, 1]: that of the least certain part that was found
     missing     parts that are not in the picture, as far as can be told
     """
 
@@ -42,6 +45,13 @@ class Selection:
     mask: Mask
     confidence: float
     missing: tuple[str, ...] = ()
+
+    def region(self, diagnosis: Diagnosis) -> Region:
+        """The selection with what ails it, by a diagnosis of the same photo."""
+        cells = mask_cells(self.mask)
+        weight = max(float(cells.sum()), 1e-6)
+        means = {kind: float((diagnosis.cells(kind) * cells).sum()) / weight for kind in diagnosis.degradations}
+        return Region(self.phrase, self.mask, "text", {kind: mean for kind, mean in means.items() if mean >= MATTERS})
 
     def to_dict(self) -> dict[str, Any]:
         """What a record keeps: no pixels."""
@@ -85,9 +95,9 @@ class Selector:
         wanted = place(phrase)
         parts = {name: self._part(name) for name in wanted.parts}
         mask = self._mask(wanted)
-        confidence = min((found.confidence for found in parts.values()), default=1.0)
         missing = tuple(name for name, found in parts.items() if not found.mask.any())
-        return Selection(str(wanted), self._full(mask), confidence, missing)
+        sure = [found.confidence for name, found in parts.items() if name not in missing]
+        return Selection(str(wanted), self._full(mask), min(sure, default=0.0 if missing else 1.0), missing)
 
     def _part(self, name: str) -> Found:
         if name not in self._found:

@@ -77,7 +77,7 @@ def _alike(scene: Scene, seeds: NDArray[np.bool_]) -> Mask:
     terms = np.stack([np.ones_like(x), x, y, y * y], axis=-1)
     fit, *_ = np.linalg.lstsq(terms[seeds], scene.lab[seeds], rcond=None)
     residual = scene.lab - terms @ fit.astype(np.float32)
-    spread = np.cov(residual[seeds].T) + np.diag([4.0, 2.0, 2.0])
+    spread = residual[seeds].T @ residual[seeds] / seeds.sum() + np.diag([4.0, 2.0, 2.0])
     distance = np.sqrt(np.einsum("...i,ij,...j", residual, np.linalg.inv(spread), residual))
     like = ramp(distance.astype(np.float32), ALIKE + 1.5, ALIKE)
     rim = np.where(seeds.any(axis=0), height - 1 - seeds[::-1].argmax(axis=0), 0)

@@ -184,7 +184,7 @@ def words(text: str) -> list[Word]:
 def _known(text: str, place: int) -> Word | None:
     for length in range(min(_longest(), len(text) - place), 0, -1):
         phrase = text[place : place + length]
-        entry = _lexicon().get(phrase)
+        entry = lexicon().get(phrase)
         if entry is not None and _whole(text, place, place + length):
             return Word(entry[0], phrase, entry[1])
     return None
@@ -218,7 +218,8 @@ def _whole(text: str, start: int, end: int) -> bool:
 
 
 @cache
-def _lexicon() -> Mapping[str, tuple[Role, Any]]:
+def lexicon() -> Mapping[str, tuple[Role, Any]]:
+    """Role and value of every word and phrase."""
     entries: dict[str, tuple[Role, Any]] = {}
     tables: Iterable[tuple[Role, Mapping[Any, str]]] = (
         *((role, {None: phrases}) for role, phrases in _OTHERS.items()),
@@ -233,7 +234,7 @@ def _lexicon() -> Mapping[str, tuple[Role, Any]]:
 
 @cache
 def _longest() -> int:
-    return max(map(len, _lexicon()))
+    return max(map(len, lexicon()))
 
 
 PARTS: tuple[str, ...] = tuple(_PART)

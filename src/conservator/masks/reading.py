@@ -13,7 +13,7 @@ from typing import Any, TypeAlias
 import numpy as np
 
 from conservator.errors import InputError, UsageError
-from conservator.files import read_file
+from conservator.files import file_behind, read_file
 from conservator.masks import coco, geojson, svg
 from conservator.photo import Photo, Source, open_photo
 from conservator.pixels.types import Mask
@@ -79,9 +79,13 @@ def read_masks(given: Masks | None, size: tuple[int, int], *, photo: str | None 
     for source, strength in weighted(given):
         if not 0.0 <= strength <= 1.0:
             raise UsageError(f"a mask of strength {strength}", "a number in [0, 1]")
-        path = Path(source) if isinstance(source, str | os.PathLike) else getattr(source, "source", None)
+        path = Path(source) if isinstance(source, str | os.PathLike) else _behind(source)
         found.append(Drawn(read_mask(source, size, photo=photo), path, strength))
     return found
+
+
+def _behind(source: MaskLike) -> Path | None:
+    return source.source if isinstance(source, Photo) else file_behind(source)
 
 
 def weighted(given: Masks | None) -> list[tuple[MaskLike, float]]:
@@ -96,7 +100,7 @@ def weighted(given: Masks | None) -> list[tuple[MaskLike, float]]:
 def recorded_masks(
     what: str,
     given: Masks | None,
-    known: Sequence[Mapping[str, Any]],
+    known: Sequence[Mapping[str, Any]] | Mapping[str, Any],
     size: tuple[int, int],
     *,
     photo: str | None = None,
@@ -106,15 +110,18 @@ def recorded_masks(
     what   name of the argument that gives them, for messages
     UsageError when one has no file and none is given, InputError when one is not the recorded one.
     """
+    if isinstance(known, Mapping):
+        raise UsageError("a record of an earlier release, which kept its mask differently", fix="use that release")
     sources = [source for source, _ in weighted(given)] or [entry["path"] for entry in known]
     if len(sources) != len(known) or any(source is None for source in sources):
         got = f"{len(sources)} masks" if given is not None else "the record names no file for the mask"
         raise UsageError(got, f"the {len(known)} it was made with", f"pass {what}=")
     pairs = [(source, float(entry["strength"])) for source, entry in zip(sources, known, strict=True)]
-    for one, entry in zip(read_masks(pairs, size, photo=photo), known, strict=True):
+    drawn = read_masks(pairs, size, photo=photo)
+    for one, entry in zip(drawn, known, strict=True):
         if one.sha256 != entry["sha256"]:
             raise InputError(f"{what} {one.sha256[:12]}…", f"{entry['sha256'][:12]}…", "pass the same mask")
-    return pairs
+    return [(one.path or one.weight, one.strength) for one in drawn]  # a stream cannot be read twice
 
 
 def combined(treat: Sequence[Drawn], protect: Sequence[Drawn]) -> Mask | None:

@@ -65,7 +65,7 @@ _DAMAGE: Mapping[tuple[str, ...], str] = {
     ("motion_blur",): "motion blur|motion_blur|camera shake|shake|运动模糊|抖动|手抖",
     ("defocus_blur",): "defocus|defocus_blur|defocus blur|失焦|虚焦|对焦不准",
     BLUR: "blur|blurriness|unsharpness|模糊|太模糊",
-    ("low_resolution",): "low resolution|low_resolution|pixelation|pixels|低分辨率|分辨率低|像素化",
+    ("low_resolution",): "low resolution|low_resolution|pixelation|pixelated|低分辨率|分辨率低|像素化",
 }
 
 _CURE: Mapping[tuple[str, ...], str] = {
@@ -146,7 +146,7 @@ _OTHERS: Mapping[Role, str] = {
     Role.EXCEPT: "except|except for|except in|but not|apart from|other than|besides|excluding|outside|outside of"
     "|everything but|all but|anything but|除了|除|除去了",
     Role.OUTSIDE: "以外|之外|以外的",
-    Role.TOO: "too much|too strongly|too hard|too heavily|excessively|over-|太多|太强|过度|过分|太过",
+    Role.TOO: "too much|too strongly|too hard|too heavily|excessively|太多|太强|过度|过分|太过",
     Role.AND: "and|or|plus|as well as|also|&|和|与|及|以及|或|或者|还有|、|跟",
     Role.BUT: "but|however|then|while|yet|though|但|但是|不过|而|并|并且|同时|然后|再|也",
     Role.ONLY: "only|just|solely|只|仅|仅仅|只要|只是|仅仅是",

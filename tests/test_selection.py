@@ -16,6 +16,7 @@ from conservator.selection.vocabulary import VOCABULARY, WORDS
 from conservator.synthesis.weather import smooth_field
 from conservator.wishes import place
 from conservator.wishes.lexicon import PARTS
+from onnx_files import yunet
 from scenes import scene
 
 SIZE = (165, 243)  # no multiple of a cell
@@ -164,6 +165,14 @@ def test_faces_are_found_by_what_ships(monkeypatch):
     assert selected(picture, "around the faces").mask[60:190, 90:220].max() > 0.5
     assert selected(scene(*SIZE), "faces").missing == ("faces",)
     assert iou(selected(picture, "skin").mask > 0.5, head) > 0.2
+
+
+def test_a_face_detector_of_ones_own_is_asked_instead(monkeypatch, tmp_path):
+    monkeypatch.setenv("CONSERVATOR_FACES", str(yunet(tmp_path / "yunet.onnx", (96, 128), 5, 7, 32, 40)))
+    found = selected(scene(96, 128), "faces")
+    box = np.zeros((96, 128), np.bool_)
+    box[24:64, 44:76] = True
+    assert found.mask[box].mean() > 0.9 and iou(found.mask > 0.5, box) > 0.5 and found.confidence == 1.0
 
 
 def test_a_face_detector_of_ones_own_must_exist_and_be_one(monkeypatch, tmp_path):

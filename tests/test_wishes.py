@@ -68,12 +68,13 @@ UNDERSTOOD = {
     "don't touch anything but the sky": "leaves everything in: everything except sky",
     "don't keep the noise": "treats noise",
     "don't leave any noise": "treats noise",
-    "do not brighten too much": "treats low light × 0.5",
-    "don't denoise the faces too strongly": "treats noise × 0.5 in: faces",
+    "do not brighten too much": "limits low light × 0.5",
+    "don't denoise the faces too strongly": "limits noise × 0.5 in: faces",
+    "denoise, but not too strongly": "treats noise | limits noise × 0.5",
     "denoise slightly": "treats noise × 0.5",
     "denoise very slightly": "treats noise × 0.25",
-    "keep half of the grain": "treats noise × 0.5",
-    "keep 20% of the grain": "treats noise × 0.8",
+    "keep half of the grain": "limits noise × 0.5",
+    "keep 20% of the grain": "limits noise × 0.8",
     "restore everything, remove the noise a little": "treats everything | treats noise × 0.5",
     "去雨": "treats rain",
     "去雨，保留颗粒": "treats rain | leaves noise",
@@ -88,8 +89,8 @@ UNDERSTOOD = {
     "百分之三十五去噪": "treats noise × 0.35",
     "把前景稍微提亮": "treats low light × 0.5 in: foreground",
     "提亮暗部50%": "treats low light × 0.5 in: shadows",
-    "别提亮太多": "treats low light × 0.5",
-    "保留一半颗粒": "treats noise × 0.5",
+    "别提亮太多": "limits low light × 0.5",
+    "保留一半颗粒": "limits noise × 0.5",
     "只处理暗部": "treats everything in: shadows",
     "除了天空以外都修复": "treats everything in: everything except sky",
     "除了人脸，全部去噪": "treats noise in: everything except faces",
@@ -175,6 +176,9 @@ def test_strengths():
     kept = parse("keep the grain, don't touch faces")
     assert kept.strength("noise") == 0.0 and kept.strength("haze") == 1.0 and kept.only is None
     assert parse("restore everything, denoise a little").strength("noise") == 0.5
+    limited = parse("keep half of the grain")
+    assert limited.only is None and limited.strength("noise") == 0.5 and limited.strength("haze") == 1.0
+    assert parse("denoise, but not too strongly").strength("noise") == 0.5
     assert parse("don't change anything").strength("rain") == 0.0
 
 
@@ -202,6 +206,7 @@ def regions(phrase):
         ("brighten a little, brighten the sky strongly", [1.5, 0.5, 0.5]),
         ("restore the photo, brighten the sky a little", [0.5, 1, 1]),
         ("do not brighten, fix the sky", [1, 0, 0]),
+        ("don't brighten the sky too much", [0.5, 1, 1]),
         ("brighten the sky and the faces, don't touch the faces", [1, 0, 0]),
     ],
 )

@@ -47,6 +47,7 @@ class _Verb:
     cures    kinds that the verb itself names
     kinds    kinds that it was about, whoever named them
     denied   under a "not"
+    limited  under a "not too much"
     amount   as said, or None
     """
 
@@ -54,6 +55,7 @@ class _Verb:
     cures: tuple[str, ...] = field(default=())
     kinds: tuple[str, ...] = field(default=())
     denied: bool = False
+    limited: bool = False
     amount: float | None = None
 
 
@@ -62,6 +64,10 @@ def _clauses(given: Sequence[Word]) -> Iterator[list[Word]]:
     clause: list[Word] = []
     for i, word in enumerate(given):
         then = next((w.role for w in given[i + 1 :] if w.role not in _IDLE), None)
+        if word.text == "but not" and then is Role.TOO:
+            yield from _if_any(clause)
+            clause = [Word(Role.NOT, "not")]
+            continue
         stops = word.role in (Role.STOP, Role.BUT) or (word.role is Role.AND and _begins(then))
         if stops and (then is Role.EXCEPT or _leads(clause)):
             continue  # "remove the noise, except in the sky", "except in the sky, remove the noise"
@@ -125,8 +131,10 @@ def _wish(verb: _Verb, kinds: tuple[str, ...], where: str | None, said: str) -> 
     keeps = (verb.role is Role.KEEP) != verb.denied
     amount = 1.0 if verb.amount is None else verb.amount
     if keeps and verb.role is Role.KEEP and verb.amount is not None and amount <= 1:
-        return Wish("treat", kinds, 1 - amount, where, said)  # "keep a little of the grain"
-    return Wish("keep", kinds, where=where, said=said) if keeps else Wish("treat", kinds, amount, where, said)
+        return Wish("limit", kinds, 1 - amount, where, said)  # "keep a little of the grain"
+    if keeps:
+        return Wish("keep", kinds, where=where, said=said)
+    return Wish("limit" if verb.limited else "treat", kinds, amount, where, said)
 
 
 def _verb(clause: Sequence[Word], before: _Verb, said: str) -> _Verb:
@@ -140,21 +148,27 @@ def _verb(clause: Sequence[Word], before: _Verb, said: str) -> _Verb:
     if Role.TOO in roles:
         if not denied:
             raise _cannot(said, "too much is never wanted")
-        denied, amount = False, 0.5
+        return replace(_led(clause, before), limited=True, amount=0.5)
+    led = _led(clause, before)
+    if led.role is not None:
+        inherited = not _own(clause)
+        return replace(led, denied=(led.denied and inherited) != denied,
+                       amount=led.amount if amount is None and inherited else amount)  # fmt: skip
+    if denied:
+        raise _cannot(said, "say whether to remove or to keep it")
+    if not _damage(clause) and Role.ONLY not in roles:
+        raise _cannot(said, "say what to do with it")
+    return _Verb(Role.FIX, amount=amount)
+
+
+def _led(clause: Sequence[Word], before: _Verb) -> _Verb:
+    """The verb of a clause, or that of the clause before; neither "not" nor amount of its own."""
     own = [word for word in clause if word.role in _VERBS]
     if own:
-        # "keep … untouched", "don't treat": the first verb leads, one that cures names its kinds.
+        # "Keep … untouched", "don't treat": the first verb leads, one that cures names its kinds.
         cures = tuple(dict.fromkeys(kind for word in own if word.role is Role.CURE for kind in word.value))
-        led = next((word.role for word in own if word.role is not Role.CURE), Role.CURE)
-        return _Verb(led, cures, denied=denied, amount=amount)
-    if before.role is None:
-        if denied:
-            raise _cannot(said, "say whether to remove or to keep it")
-        if not _damage(clause) and Role.ONLY not in roles:
-            raise _cannot(said, "say what to do with it")
-        return _Verb(Role.FIX, amount=amount)
-    return replace(before, cures=() if _damage(clause) else before.cures, denied=before.denied != denied,
-                   amount=before.amount if amount is None else amount)  # fmt: skip
+        return _Verb(next((word.role for word in own if word.role is not Role.CURE), Role.CURE), cures)
+    return replace(before, cures=() if _damage(clause) else before.cures, limited=False)
 
 
 def _own(clause: Sequence[Word]) -> bool:

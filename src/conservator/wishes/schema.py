@@ -13,10 +13,11 @@ from conservator.errors import UsageError
 from conservator.pixels.types import Mask
 from conservator.wishes.places import WHOLE, place
 
-Action = Literal["treat", "keep"]
+Action = Literal["treat", "limit", "keep"]
 MOST = 2.0
 """Largest amount: twice what the diagnosis asks for."""
 
+_VERBS: Mapping[str, str] = {"treat": "treats", "limit": "limits", "keep": "leaves"}
 _FIELDS = ("action", "kinds", "amount", "where", "said")
 
 
@@ -24,7 +25,7 @@ _FIELDS = ("action", "kinds", "amount", "where", "said")
 class Wish:
     """One thing asked for; UsageError when a field is not what it may be.
 
-    action   "treat", or "keep": do not treat
+    action   "treat"; "limit": treat with that amount where it is treated, without asking for it; "keep": do not treat
     kinds    names of damage, see `degradations.PERCEIVED`; empty is every kind
     amount   how strongly to treat, in [0, 2]; 1 is what the diagnosis asks for
     where    a phrase that names a part of the picture, see `wishes.places`; None is everywhere
@@ -38,8 +39,8 @@ class Wish:
     said: str = ""
 
     def __post_init__(self) -> None:
-        if self.action not in ("treat", "keep"):
-            raise UsageError(f"action {self.action!r}", "treat or keep")
+        if self.action not in _VERBS:
+            raise UsageError(f"action {self.action!r}", ", ".join(_VERBS))
         unknown = [kind for kind in self.kinds if kind not in PERCEIVED]
         if unknown or len(set(self.kinds)) < len(self.kinds):
             raise UsageError(f"kinds {list(self.kinds)}", f"some of {', '.join(PERCEIVED)}, each once")
@@ -72,9 +73,9 @@ class Wish:
     def __str__(self) -> str:
         """In plain words: "treats low light × 0.5 in foreground"."""
         what = ", ".join(kind.replace("_", " ") for kind in self.kinds) or "everything"
-        amount = f" × {self.amount:g}" if self.action == "treat" and self.amount != 1 else ""
+        amount = f" × {self.amount:g}" if self.action != "keep" and self.amount != 1 else ""
         where = f" in: {self.where}" if self.where is not None else ""
-        return f"{'treats' if self.action == 'treat' else 'leaves'} {what}{amount}{where}"
+        return f"{_VERBS[self.action]} {what}{amount}{where}"
 
 
 Region = Callable[[str], Mask]
@@ -86,8 +87,8 @@ class Wishes:
     """All that an instruction asks for.
 
     Without a wish to treat, whatever ails the photo is treated; with one, only what such wishes name. The wish for a
-    kind counts before the one for everything, that for a place before the one for everywhere, and at a place to keep
-    before to treat.
+    kind counts before the one for everything, that for a place before the one for everywhere, a limit before what it
+    limits, and at a place to keep before to treat.
     UsageError when two wishes contradict each other.
     """
 
@@ -157,15 +158,13 @@ class Wishes:
         """Amount where no place is named."""
         if any(w.where is None for w in self._keeping(kind)):
             return 0.0
-        if self.only is None:
-            return 1.0
         general = [w.amount for w in self._treating(kind) if w.where is None]
-        return general[-1] if general else 0.0
+        return general[-1] if general else float(self.only is None)
 
     def _treating(self, kind: str) -> list[Wish]:
-        """Wishes to treat a kind, those for every kind first."""
-        found = [w for w in self.wishes if w.action == "treat" and w.concerns(kind)]
-        named = [w for w in found if w.kinds]
+        """Wishes to treat or limit a kind, the one that counts last: every kind, then this one, then limits."""
+        found = [w for w in self.wishes if w.action != "keep" and w.concerns(kind)]
+        named = sorted((w for w in found if w.kinds), key=lambda w: w.action == "limit")
         # "Restore the photo, remove the noise a little": the particular counts where it speaks of the same place.
         return [w for w in found if not w.kinds and not any(n.where == w.where for n in named)] + named
 
@@ -177,9 +176,9 @@ def _contradict(one: Wish, other: Wish) -> bool:
     """Whether the same is asked for and forbidden, or asked for twice in different amounts, at the same place."""
     if one.where != other.where:
         return False
-    if one.action == other.action == "treat":
+    if one.action == other.action != "keep":
         return bool(set(one.kinds) & set(other.kinds) or one.kinds == other.kinds) and one.amount != other.amount
-    if one.action == other.action:
+    if "keep" not in (one.action, other.action) or one.action == other.action:
         return False
     keep, treat = (one, other) if one.action == "keep" else (other, one)
     # "Restore everything, keep the grain" is an exception, "remove the grain, keep everything" is not.

@@ -71,6 +71,8 @@ UNDERSTOOD = {
     "do not brighten too much": "limits low light × 0.5",
     "don't denoise the faces too strongly": "limits noise × 0.5 in: faces",
     "denoise, but not too strongly": "treats noise | limits noise × 0.5",
+    "remove the noise, but not too much": "treats noise | limits noise × 0.5",
+    "remove the noise in the sky, the faces": "treats noise in: sky | treats noise in: faces",
     "denoise slightly": "treats noise × 0.5",
     "denoise very slightly": "treats noise × 0.25",
     "keep half of the grain": "limits noise × 0.5",
@@ -123,6 +125,7 @@ REFUSED = {
     "denoise too much": "never wanted",
     "brighten a little by 80 %": "two amounts",
     "brighten by 300 %": "amount 3",
+    "except the noise": "an exception from",
     "touch the sky": "does not say how",
 }
 

@@ -7,6 +7,7 @@ import json
 import os
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import reduce
 from pathlib import Path
 from typing import Any, TypeAlias
 
@@ -133,7 +134,7 @@ def combined(treat: Sequence[Drawn], protect: Sequence[Drawn]) -> Mask | None:
         return None
     weight = np.ones_like((treat or protect)[0].weight)
     if treat:
-        weight = np.max([one.weight * np.float32(one.strength) for one in treat], axis=0)
+        weight = reduce(np.maximum, (one.weight * np.float32(one.strength) for one in treat))
     for one in protect:
         weight = weight * (1 - one.weight * np.float32(one.strength))
     return np.asarray(weight, np.float32)

@@ -105,6 +105,8 @@ def _read(clause: Sequence[Word], before: _Verb, earlier: Sequence[Wish]) -> tup
     if unknown:
         raise _cannot(said, f"{unknown[0]!r} is not understood")
     clause, spared = _excepted(clause)
+    if not clause:
+        raise _cannot(said, "say what it is an exception from")
     if clause[0].text == "blur" and before.role is None and not _own(clause) and _PLACES & {w.role for w in clause}:
         raise _cannot(said, "nothing is blurred; say 'remove the blur' if that is meant")
     verb = _verb(clause, before, said)
@@ -113,8 +115,8 @@ def _read(clause: Sequence[Word], before: _Verb, earlier: Sequence[Wish]) -> tup
     where = _where(clause, said)
     if any(word.role is Role.REST for word in clause):
         return [_rest(verb, kinds, earlier, said)], verb
-    if not named and not verb.cures and where is not None and before.kinds and not _own(clause):
-        kinds = before.kinds  # "… , not the faces"
+    if not kinds and not _own(clause):
+        kinds = before.kinds  # "remove the noise, but not too strongly", "…, not the faces"
     wish = _wish(verb, kinds, where, said)
     verb = replace(verb, kinds=kinds)
     return [wish, *(Wish("keep", (kind,), said=said) for kind in spared)], verb

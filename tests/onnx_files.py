@@ -65,3 +65,23 @@ def blind_in_the_dark(path: Path) -> Path:
         node("Mul", "image one"),
     ]
     return network(path, nodes, {"half": np.float32(0.5)})
+
+
+def yunet(path: Path, size: tuple[int, int], row: int, column: int, wide: float, high: float) -> Path:
+    """A file with the outputs of YuNet that finds one face in every picture: at a cell of its finest grid, of 8 px."""
+    face = {"cls": 1, "obj": 1, "bbox": [0.5, 0.5, np.log(wide / 8), np.log(high / 8)], "kps": 0}
+    nodes = [helper.make_node("ReduceMean", ["input"], ["mean"], keepdims=0)]
+    nodes.append(helper.make_node("Mul", ["mean", "nothing"], ["zero"]))
+    weights, outputs = [numpy_helper.from_array(np.zeros((), np.float32), "nothing")], []
+    for stride in (8, 16, 32):
+        for name, width in (("cls", 1), ("obj", 1), ("bbox", 4), ("kps", 10)):
+            values = np.zeros((1, size[0] // stride * (size[1] // stride), width), np.float32)
+            if stride == 8:
+                values[0, row * (size[1] // 8) + column] = face[name]
+            weights.append(numpy_helper.from_array(values, f"{name}_values_{stride}"))
+            nodes.append(helper.make_node("Add", [f"{name}_values_{stride}", "zero"], [f"{name}_{stride}"]))
+            outputs.append(helper.make_tensor_value_info(f"{name}_{stride}", TensorProto.FLOAT, values.shape))
+    picture = helper.make_tensor_value_info("input", TensorProto.FLOAT, [1, 3, *size])
+    graph = helper.make_graph(nodes, "yunet", [picture], outputs, weights)
+    onnx.save(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 13)], ir_version=8), str(path))
+    return path

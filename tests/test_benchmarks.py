@@ -15,7 +15,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from bench_pictures import found, giving, nothing_found, picture, write_noise_pairs
-from conservator.benchmarks import figures, machine, noise_pairs, speed, tables
+from conservator.benchmarks import figures, machine, masks, noise_pairs, speed, tables
 from conservator.benchmarks.mosaic import mosaic
 from conservator.benchmarks.results import Findings, heading, load_result, table, write_result
 from conservator.degradations import NAMES
@@ -226,6 +226,14 @@ def test_peak_memory_and_import_time_are_measured_in_processes_of_their_own(tmp_
     assert speed.import_row(1)["to_python_ratio"] > 0
 
 
+def test_outlines_come_closer_with_more_points_and_files_lose_nothing() -> None:
+    found = masks.run(count=2)
+    ious = [row["worst_iou"] for row in found.summary["points"]]
+    assert ious[0] < 0.9 and ious == sorted(ious) and ious[-1] == 1.0
+    assert all(row["worst_iou"] == 1.0 for row in found.summary["files"])
+    assert all(row["used"] <= int(row["points"]) for row in found.rows if row.get("points", "exact") != "exact")
+
+
 # the command line
 
 
@@ -242,7 +250,7 @@ def bench(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[
 
 def test_every_benchmark_has_a_command(bench: Callable[..., Any]) -> None:
     shown = bench("--help").output
-    for name in ("spatialbench", "perception", "noise-pairs", "brackets", "speed", "contact", "tables"):
+    for name in ("spatialbench", "perception", "noise-pairs", "brackets", "masks", "speed", "contact", "tables"):
         assert name in shown
         assert bench(name, "--help").exit_code == 0
 

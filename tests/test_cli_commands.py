@@ -14,6 +14,7 @@ from conservator.cli.phrases import phrase
 from conservator.cli.treat import parse_settings
 from conservator.degradations import NAMES
 from conservator.errors import UsageError
+from conservator.masks import read_mask
 from conservator.synthesis import Damage, apply
 from conservator.tools.registry import TOOLS
 
@@ -44,6 +45,52 @@ def test_diagnose_draws_the_regions_and_spares_the_photograph(tmp_path: Path) ->
     assert run("diagnose", photo, "--overlay", photo, "--overwrite").exit_code == 4
     assert run("diagnose", photo, "--overlay", overlay, "--overwrite").exit_code == 0
     assert run("diagnose", photo, "--overlay", "-").exit_code == 2
+
+
+@pytest.mark.parametrize("suffix", ["json", "geojson", "svg"])
+def test_diagnose_writes_the_regions_as_masks_that_restore_reads(tmp_path: Path, suffix: str) -> None:
+    photo = photograph(tmp_path / "street.png", noise=40)
+    masks = tmp_path / f"masks.{suffix}"
+    assert run("diagnose", photo, "--masks", masks).exit_code == 0
+    assert run("diagnose", photo, "--masks", masks).exit_code == 4
+    assert run("diagnose", photo, "--masks", photo, "--overwrite").exit_code == 4
+    assert read_mask(masks, (72, 104), photo="street.png").all(), "the regions cover the frame"
+    done = run("restore", photo, "--protect", f"{masks}:0.5", "--mask", masks, "-o", tmp_path / "out.png")
+    assert done.exit_code == 0, done.stderr
+    assert run("restore", photo, "--mask", masks, "-o", tmp_path / "b.png", "--record", masks).exit_code == 4
+
+
+def test_masks_of_a_folder_go_into_a_folder(tmp_path: Path) -> None:
+    photograph(tmp_path / "scans/a.png", seed=1)
+    photograph(tmp_path / "scans/1998/b.png", seed=2)
+    assert run("diagnose", tmp_path / "scans", "--masks", tmp_path / "masks").exit_code == 0
+    assert contents(tmp_path / "masks").keys() == {"a.png.masks.json", "1998/b.png.masks.json"}
+    assert run("diagnose", tmp_path / "scans", "--masks", tmp_path / "masks.json").exit_code == 2
+    assert run("diagnose", tmp_path / "scans/a.png", "--masks", "-").exit_code == 2
+
+
+def test_diagnose_finds_the_part_that_a_phrase_names(tmp_path: Path) -> None:
+    photo = photograph(tmp_path / "street.png", noise=40)
+    overlay, mask = tmp_path / "overlay.png", tmp_path / "mask.png"
+    done = run("diagnose", photo, "--select", "右边", "--overlay", overlay, "--masks", mask)
+    assert done.exit_code == 0, done.stderr
+    assert "right: 50% of the frame, confidence 1.00" in done.stdout
+    drawn = read_mask(mask, (72, 104))
+    assert drawn[:, 60:].all() and not drawn[:, :45].any() and Image.open(overlay).format == "PNG"
+    facts = json.loads(run("diagnose", photo, "--select", "hazy faces", "--json").stdout)
+    assert facts["selection"]["missing"] == ["hazy", "faces"] and facts["selection"]["area"] == 0
+    refused = run("diagnose", photo, "--select", "the door", "--overlay", tmp_path / "none.png")
+    assert refused.exit_code == 2 and "door" in refused.stderr and not (tmp_path / "none.png").exists()
+
+
+def test_restore_says_how_it_understood_each_clause(tmp_path: Path) -> None:
+    photo = photograph(tmp_path / "street.png", noise=40)
+    done = run("restore", photo, "-i", "remove the noise strongly, don't touch the left half")
+    assert done.exit_code == 0, done.stderr
+    assert "understood “remove the noise strongly”: treats noise × 1.5" in done.stderr
+    assert "understood “don't touch the left half”: leaves everything in: left (left: 50%" in done.stderr
+    refused = run("restore", photo, "-i", "remove the noise, change the background", "--overwrite")
+    assert refused.exit_code == 2 and "change the background" in refused.stderr
 
 
 def test_treat_applies_one_tool(tmp_path: Path) -> None:

@@ -158,12 +158,12 @@ def test_a_mask_of_another_size_is_named_with_both_sizes(tmp_path: Path) -> None
     assert "10×20" in result.stderr and "104×72" in result.stderr
 
 
-def test_a_black_mask_protects_to_the_byte_and_is_never_written_over(tmp_path: Path) -> None:
+def test_a_mask_protects_to_the_byte_and_is_never_written_over(tmp_path: Path) -> None:
     photo = photograph(tmp_path / "street.png")
     mask = tmp_path / "mask.png"
-    Image.new("L", (104, 72), 0).save(mask)
-    assert run("restore", photo, "--mask", mask, "-o", mask, "--overwrite").exit_code == 4
-    assert run("restore", photo, "--mask", mask).exit_code == 0
+    Image.new("L", (104, 72), 255).save(mask)
+    assert run("restore", photo, "--protect", f"{mask}:1", "-o", mask, "--overwrite").exit_code == 4
+    assert run("restore", photo, "--protect", mask).exit_code == 0
     assert (np.asarray(Image.open(tmp_path / "street.restored.png")) == np.asarray(Image.open(photo))).all()
 
 

@@ -1,43 +1,289 @@
 """Instructions: understood or refused by name, never guessed."""
 
+import json
+
+import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
+import conservator
+from conservator.degradations import PERCEIVED
 from conservator.errors import UsageError
-from conservator.wishes import parse
+from conservator.wishes import Wish, Wishes, parse
+from conservator.wishes.lexicon import lexicon
+from test_selection import outdoors
+
+SHARP = "motion blur, defocus blur"
+BUT_LIGHT = "noise, jpeg, motion blur, defocus blur, low resolution, rain, haze, over exposure"
+
+UNDERSTOOD = {
+    "remove the rain": "treats rain",
+    "remove the rain, keep the grain": "treats rain | leaves noise",
+    "remove the rain, keep the grain, don't touch faces, brighten only the foreground a little": "treats rain"
+    " | leaves noise | leaves everything in: faces | treats low light × 0.5 in: foreground",
+    "Remove the rain, the noise and the haze.": "treats rain | treats noise, haze",
+    "get rid of jpeg artifacts": "treats jpeg",
+    "clean up the compression blocks": "treats jpeg",
+    "less noise": "treats noise",
+    "denoise": "treats noise",
+    "please denoise and dehaze the photo": "treats noise | treats haze",
+    "deblur the left half": f"treats {SHARP} in: left",
+    "remove motion blur": "treats motion blur",
+    "fix the defocus": "treats defocus blur",
+    "sharpen the faces strongly": f"treats {SHARP} × 1.5 in: faces",
+    "rain and haze": "treats rain, haze",
+    "it is too dark": "treats low light",
+    "make it brighter": "treats low light",
+    "make the photo a bit brighter": "treats low light × 0.5",
+    "brighten the shadows by half": "treats low light × 0.5 in: shadows",
+    "lift the shadows on the left by 50 %": "treats low light × 0.5 in: shadows in left",
+    "brighten by 150 percent": "treats low light × 1.5",
+    "recover the highlights": "treats over exposure in: highlights",
+    "restore the photo": "treats everything",
+    "restore the photo, but keep the darkness": "treats everything | leaves low light",
+    "restore everything but the sky": "treats everything in: everything except sky",
+    "fix everything except the grain": "treats everything | leaves noise",
+    "treat only the faces": "treats everything in: faces",
+    "only the sky": "treats everything in: sky",
+    "fix the hazy sky": "treats everything in: hazy in sky",
+    "dehaze the dark part of the sky moderately": "treats haze × 0.75 in: dark in sky",
+    "remove noise and haze from the sky and the faces": "treats noise, haze in: sky and faces",
+    "remove the noise, except in the sky": "treats noise in: everything except sky",
+    "except in the sky, remove the noise": "treats noise in: everything except sky",
+    "remove noise but not in the sky": "treats noise in: everything except sky",
+    "brighten the sky, not the faces": "treats low light in: sky | leaves low light in: faces",
+    "remove rain near the faces": "treats rain in: around faces",
+    "keep the grain": "leaves noise",
+    "leave the sky alone": "leaves everything in: sky",
+    "keep the faces and the sky untouched": "leaves everything in: faces and sky",
+    "keep the grain in the sky": "leaves noise in: sky",
+    "leave the sky alone, denoise the rest": "leaves everything in: sky | treats noise in: everything except sky",
+    "brighten the sky, leave the rest alone": f"treats low light in: sky | leaves {BUT_LIGHT}",
+    "no noise reduction": "leaves noise",
+    "do not brighten": "leaves low light",
+    "don’t remove the rain": "leaves rain",
+    "without sharpening": f"leaves {SHARP}",
+    "never denoise the faces": "leaves noise in: faces",
+    "don't touch anything but the sky": "leaves everything in: everything except sky",
+    "don't keep the noise": "treats noise",
+    "don't leave any noise": "treats noise",
+    "do not brighten too much": "limits low light × 0.5",
+    "don't denoise the faces too strongly": "limits noise × 0.5 in: faces",
+    "denoise, but not too strongly": "treats noise | limits noise × 0.5",
+    "remove the noise, but not too much": "treats noise | limits noise × 0.5",
+    "remove the noise in the sky, the faces": "treats noise in: sky | treats noise in: faces",
+    "denoise slightly": "treats noise × 0.5",
+    "denoise very slightly": "treats noise × 0.25",
+    "keep half of the grain": "limits noise × 0.5",
+    "keep 20% of the grain": "limits noise × 0.8",
+    "restore everything, remove the noise a little": "treats everything | treats noise × 0.5",
+    "去雨": "treats rain",
+    "去雨，保留颗粒": "treats rain | leaves noise",
+    "去雨保留颗粒": "treats rain | leaves noise",
+    "去除天空的噪点": "treats noise in: sky",
+    "去掉压缩痕迹和噪点，不要锐化": f"treats jpeg, noise | leaves {SHARP}",
+    "去雾但不要动天空": "treats haze | leaves everything in: sky",
+    "不要动人脸": "leaves everything in: faces",
+    "天空保持不变": "leaves everything in: sky",
+    "不要降噪": "leaves noise",
+    "强烈去噪": "treats noise × 1.5",
+    "百分之三十五去噪": "treats noise × 0.35",
+    "把前景稍微提亮": "treats low light × 0.5 in: foreground",
+    "提亮暗部50%": "treats low light × 0.5 in: shadows",
+    "别提亮太多": "limits low light × 0.5",
+    "保留一半颗粒": "limits noise × 0.5",
+    "只处理暗部": "treats everything in: shadows",
+    "除了天空以外都修复": "treats everything in: everything except sky",
+    "除了人脸，全部去噪": "treats noise in: everything except faces",
+    "人脸周围去噪": "treats noise in: around faces",
+    "左上角去雾": "treats haze in: left in top",
+    "照片太暗": "treats low light",
+    "请修复照片": "treats everything",
+}
+
+REFUSED = {
+    "change the background": "it does not say how",
+    "把背景换成海滩": "换",
+    "remove the sky": "only damage is removed",
+    "remove the shadows": "only damage is removed",
+    "remove the rain and my uncle": "uncle",
+    "remove the rain, make the sky purple": "purple",
+    "make it pop": "pop",
+    "upscale the photo": "upscale",
+    "fix the white balance": "white",
+    "remove the scratches": "scratches",
+    "add grain": "add",
+    "darken the sky": "darken",
+    "blur the background": "nothing is blurred",
+    "no noise": "whether to remove or to keep",
+    "不要噪点": "whether to remove or to keep",
+    "the faces": "what to do with it",
+    "everything": "what to do with it",
+    "brighten the door": "door",
+    "leave the rest alone": "was named before",
+    "denoise too much": "never wanted",
+    "brighten a little by 80 %": "two amounts",
+    "brighten by 300 %": "amount 3",
+    "except the noise": "an exception from",
+    "touch the sky": "does not say how",
+}
+
+CONTRADICTORY = [
+    "remove the noise, keep the noise",
+    "denoise, no noise reduction",
+    "brighten, do not brighten",
+    "don't touch the sky, brighten the sky",
+    "remove the noise a little, remove the noise strongly",
+    "remove the grain, don't change anything",
+    "去噪，不要去噪",
+]
 
 
-def test_no_instruction_treats_everything():
-    assert parse(None).strength("noise") == 1.0
-    assert parse("  ").strength("rain") == 1.0
+@pytest.mark.parametrize("instruction", UNDERSTOOD)
+def test_what_an_instruction_means(instruction):
+    wishes = parse(instruction)
+    assert " | ".join(map(str, wishes.wishes)) == UNDERSTOOD[instruction]
+    assert all(wish.said for wish in wishes.wishes)
+    assert Wishes.from_dict(json.loads(json.dumps(wishes.to_dict()))) == wishes
 
 
-def test_keep_wins_over_treat():
-    wishes = parse("remove the rain, keep the grain")
-    assert wishes.strength("rain") == 1.0
-    assert wishes.strength("noise") == 0.0
-    assert wishes.strength("haze") == 0.0
+@pytest.mark.parametrize("instruction", REFUSED)
+def test_what_is_not_understood_is_named(instruction):
+    with pytest.raises(UsageError, match=REFUSED[instruction]) as refusal:
+        parse(instruction)
+    assert "cannot" in str(refusal.value)
 
 
-def test_keep_alone_leaves_the_rest_to_the_diagnosis():
-    wishes = parse("keep the grain")
-    assert wishes.strength("noise") == 0.0
-    assert wishes.strength("haze") == 1.0
+@pytest.mark.parametrize("instruction", CONTRADICTORY)
+def test_contradictions_are_named(instruction):
+    with pytest.raises(UsageError, match="contradiction"):
+        parse(instruction)
 
 
-def test_gentle_words_halve_the_strength():
-    assert parse("brighten a little").strength("low_light") == 0.5
+def test_every_clause_that_is_refused_is_named():
+    with pytest.raises(UsageError, match=r"purple.*uncle"):
+        parse("make it purple, remove the rain, brighten my uncle")
 
 
-def test_motion_blur_is_not_defocus():
-    assert parse("remove motion blur").only == {"motion_blur"}
+@pytest.mark.parametrize("nothing", [None, "", "  ", "please", ", ."])
+def test_no_instruction_treats_everything(nothing):
+    wishes = parse(nothing)
+    assert wishes == Wishes() and all(wishes.strength(kind) == 1.0 for kind in PERCEIVED) and wishes.only is None
 
 
-def test_chinese_words():
-    assert parse("去雨").strength("rain") == 1.0
-    assert parse("保留颗粒").strength("noise") == 0.0
+def test_strengths():
+    wishes = parse("remove the rain, brighten the sky a little, keep the grain")
+    assert {kind: s for kind in PERCEIVED if (s := wishes.strength(kind))} == {"rain": 1.0, "low_light": 0.5}
+    assert wishes.only == {"rain", "low_light"}
+    kept = parse("keep the grain, don't touch faces")
+    assert kept.strength("noise") == 0.0 and kept.strength("haze") == 1.0 and kept.only is None
+    assert parse("restore everything, denoise a little").strength("noise") == 0.5
+    limited = parse("keep half of the grain")
+    assert limited.only is None and limited.strength("noise") == 0.5 and limited.strength("haze") == 1.0
+    assert parse("denoise, but not too strongly").strength("noise") == 0.5
+    assert parse("don't change anything").strength("rain") == 0.0
 
 
-@pytest.mark.parametrize("wish", ["change the background", "remove the rain and my uncle", "make it pop"])
-def test_what_is_not_understood_is_named(wish):
-    with pytest.raises(UsageError, match="cannot"):
-        parse(wish)
+@settings(max_examples=300, deadline=None)
+@given(st.lists(st.sampled_from([*lexicon(), "50 %", "uncle", "门"]), max_size=9), st.sampled_from([" ", ""]))
+def test_any_words_are_understood_or_refused(words, between):
+    try:
+        wishes = parse(between.join(words))
+    except UsageError:
+        return
+    assert Wishes.from_dict(wishes.to_dict()) == wishes
+
+
+def regions(phrase):
+    """Three columns: sky, faces, neither."""
+    return np.array([{"sky": [1, 0, 0], "faces": [0, 1, 0], "sky and faces": [1, 1, 0]}[phrase]], np.float32)
+
+
+@pytest.mark.parametrize(
+    ("instruction", "amounts"),
+    [
+        ("brighten the sky a little", [0.5, 0, 0]),
+        ("don't touch faces", [1, 0, 1]),
+        ("brighten, not the faces", [1, 0, 1]),
+        ("brighten a little, brighten the sky strongly", [1.5, 0.5, 0.5]),
+        ("restore the photo, brighten the sky a little", [0.5, 1, 1]),
+        ("do not brighten, fix the sky", [1, 0, 0]),
+        ("don't brighten the sky too much", [0.5, 1, 1]),
+        ("brighten the sky and the faces, don't touch the faces", [1, 0, 0]),
+    ],
+)
+def test_places_share_out_the_strength(instruction, amounts):
+    wishes = parse(instruction)
+    share = wishes.shares(regions)["low_light"]
+    assert share.dtype == np.float32 and 0 <= share.min() <= share.max() <= 1
+    assert np.allclose(wishes.strength("low_light") * share, [amounts])
+
+
+def test_what_is_half_inside_is_wholly_kept():
+    share = parse("don't touch the sky").shares(lambda phrase: np.array([[0.0, 0.25, 0.5, 0.9]], np.float32))
+    assert share["noise"].tolist() == [[1.0, 0.5, 0.0, 0.0]] and share["noise"] is share["haze"]
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        {},
+        {"wishes": 3},
+        {"wishes": [{"kinds": ["noise"]}]},
+        {"wishes": [{"action": "paint"}]},
+        {"wishes": [{"action": "treat", "kinds": "noise"}]},
+        {"wishes": [{"action": "treat", "kinds": ["dust"]}]},
+        {"wishes": [{"action": "treat", "kinds": ["colour_cast"]}]},
+        {"wishes": [{"action": "treat", "amount": 2.5}]},
+        {"wishes": [{"action": "treat", "amount": float("nan")}]},
+        {"wishes": [{"action": "treat", "amount": True}]},
+        {"wishes": [{"action": "treat", "where": "the door"}]},
+        {"wishes": [{"action": "treat", "where": 3}]},
+        {"wishes": [{"action": "treat", "said": None}]},
+        {"wishes": [{"action": "treat", "colour": "red"}]},
+        {"wishes": [{"action": "treat", "kinds": ["rain"]}, {"action": "keep", "kinds": ["rain"]}]},
+    ],
+)
+def test_whoever_fills_in_the_schema_is_checked(data):
+    with pytest.raises(UsageError):
+        Wishes.from_dict(data)
+
+
+def test_the_schema_is_readable_and_normal():
+    wish = Wish.from_dict({"action": "keep", "kinds": ["noise"], "where": "the left half of the sky"})
+    assert wish.where == "left in sky" and str(wish) == "leaves noise in: left in sky"
+    assert Wish("treat", where="the whole picture") == Wish("treat")
+
+
+@pytest.mark.parametrize("kind", ["8 bits", "16 bits", "alpha"])
+def test_what_an_instruction_protects_stays_identical_to_the_byte(kind):
+    clean = outdoors("blue")[0]
+    noisy = (clean + np.random.default_rng(0).normal(0, 0.15, clean.shape)).clip(0, 1)
+    photo = np.rint(noisy * (65535 if kind == "16 bits" else 255)).astype(np.uint16 if kind == "16 bits" else np.uint8)
+    if kind == "alpha":
+        photo = np.dstack([photo, np.full(photo.shape[:2], 200, np.uint8)])
+    treated = conservator.restore(photo, instruction="remove the noise, don't touch the left half")
+    same = (treated.photo.samples == treated.original.samples).all(axis=2)
+    left = same.shape[1] // 2
+    assert same[:, :left].all() and not same[:, left:].all()
+    understood = [event for event in treated.record.data["events"] if event["type"] == "understood"]
+    assert [event["reading"] for event in understood] == ["treats noise", "leaves everything in: left"]
+    assert understood[1]["where"]["area"] == pytest.approx(0.5, abs=0.01)
+    again = conservator.replay(treated.record, photo)
+    assert np.array_equal(again.photo.samples, treated.photo.samples)
+
+
+def test_a_kind_is_kept_to_its_place_while_another_is_treated_everywhere():
+    rng = np.random.default_rng(0)
+    clean = outdoors("blue")[0]
+    photo = np.rint((clean + rng.normal(0, 0.15, clean.shape)).clip(0, 1) * 255).astype(np.uint8)
+    treated = conservator.restore(photo, instruction="remove the noise on the right, remove the rain")
+    same = (treated.photo.samples == treated.original.samples).all(axis=2)
+    rain = treated.diagnosis.severity["rain"] > 0
+    outside = (np.arange(same.shape[1]) < same.shape[1] * 0.45) & ~rain
+    assert same[outside].all() and not same[:, 140:].all()
+    stripes = np.arange(243) % 2 * np.ones((165, 1))
+    mixed = conservator.restore(photo, instruction="remove the noise on the right", mask=stripes)
+    same = (mixed.photo.samples == mixed.original.samples).all(axis=2)
+    assert same[:, :109].all() and same[:, ::2].all() and not same[:, 1::2].all()

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     )
     from conservator.photo import Photo, open_photo
     from conservator.record import Record
+    from conservator.selection import select
     from conservator.tools.added import add_tool, remove_tool
     from conservator.treatment import Treatment, diagnose, replay, restore, treat
 
@@ -35,6 +36,7 @@ _HOME = {
     "Photo": "photo",
     "open_photo": "photo",
     "Record": "record",
+    "select": "selection",
     **dict.fromkeys(("add_tool", "remove_tool"), "tools.added"),
     **dict.fromkeys(("Treatment", "diagnose", "replay", "restore", "treat"), "treatment"),
     **dict.fromkeys(
@@ -63,6 +65,7 @@ __all__ = [
     "remove_tool",
     "replay",
     "restore",
+    "select",
     "treat",
 ]
 

@@ -53,6 +53,14 @@ class Diagnosis:
         """Total perceived damage: mean over the frame of the sum of severities. 0 is clean."""
         return float(self.maps.sum(axis=0).mean())
 
+    def whole(self, cells: Mask) -> Mask:
+        """A map on the cell grid (h, w), such as a region's mask, per pixel: float32 (H, W)."""
+        if not cells.any():
+            return np.zeros(self.size, np.float32)
+        # The grid's last cells may reach beyond the frame: upsample on whole cells, then look through the frame.
+        grid = (cells.shape[0] * CELL, cells.shape[1] * CELL)
+        return np.asarray(upsample(cells[None], grid, (0, 0, *self.size))[0])
+
     @property
     def severity(self) -> Mapping[str, Mask]:
         """Severity per pixel, float32 (H, W) per degradation; upsampled when asked for."""
@@ -96,13 +104,7 @@ class _SeverityView(Mapping[str, Mask]):
         self._diagnosis = diagnosis
 
     def __getitem__(self, name: str) -> Mask:
-        d = self._diagnosis
-        cells = d.cells(name)[None]
-        if not cells.any():
-            return np.zeros(d.size, np.float32)
-        # The grid's last cells may reach beyond the frame: upsample on whole cells, then look through the frame.
-        whole = (cells.shape[1] * CELL, cells.shape[2] * CELL)
-        return np.asarray(upsample(cells, whole, (0, 0, *d.size))[0])
+        return self._diagnosis.whole(self._diagnosis.cells(name))
 
     def __iter__(self) -> Iterator[str]:
         return iter(NAMES)

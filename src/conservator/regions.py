@@ -21,7 +21,7 @@ class Region:
     """A part of the frame.
 
     id          short name, unique in a diagnosis: "r1", "r2", …
-    mask        float32 (h, w) in [0, 1] on the cell grid (one value per CELL × CELL pixels)
+    mask        float32 (h, w) in [0, 1] on the cell grid (one value per CELL × CELL pixels), or (H, W) for "text"
     source      who drew it: "perceiver", "user", "sam", "text"
     severities  mean severity in [0, 1] of each degradation that ails it
     """

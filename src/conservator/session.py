@@ -23,6 +23,7 @@ from conservator.quality.critic import Critic, View, severity_fall, severity_lef
 from conservator.quality.guard import examine_samples
 from conservator.record import Ledger
 from conservator.regions import EVERYWHERE, WHOLE
+from conservator.selection import Selector
 from conservator.terms import Budget, Limits
 from conservator.tools import engine
 from conservator.tools.card import Tool
@@ -64,10 +65,6 @@ class Session:
         self.steps: list[Step] = []
         self.cannot: list[CannotTreat] = []
         self.ledger.add("opened", size=list(photo.size), sha256=photo.sha256)
-        mask = self.limits.mask
-        # Steps are judged by the cells that a mask leaves open.
-        self._open = None if mask is None else mask_cells(mask) > 0
-        self._key = key_of(photo.sha256, list(photo.size), self.limits.tile, mask if mask is not None else "everywhere")
         self._previous: State | None = None
         self._glimpses: dict[str, Diagnosis] = {}
         begun = time.perf_counter()
@@ -75,6 +72,13 @@ class Session:
         self.work = Work((self.diagnosis.maps.shape[1], self.diagnosis.maps.shape[2]))
         self.work.done(time.perf_counter() - begun)
         self.ledger.add("diagnosed", **self.diagnosis.to_dict())
+        self._weights = self._understand()
+        # Steps are judged by the cells that masks and wishes leave something of.
+        opened = {id(mask): mask_cells(mask) > 0 for mask in self._weights.values()}
+        self._open = {kind: opened[id(mask)] for kind, mask in self._weights.items()}
+        mask, wishes = self.limits.mask, self.limits.wishes.to_dict()
+        everywhere = mask if mask is not None else "everywhere"
+        self._key = key_of(photo.sha256, list(photo.size), self.limits.tile, everywhere, wishes)
 
     def apply(self, step: Step) -> Outcome:
         """Run a step, look again and compare; the result is current until `take_back`.
@@ -187,7 +191,8 @@ class Session:
     def wanted(self) -> tuple[str, ...]:
         """Kinds that ail the photo and that the caller wants treated, in channel order."""
         wish = self.limits.wishes.strength
-        return tuple(k for k in self.diagnosis.degradations if wish(k) > 0 and self.limits.strength > 0)
+        wanted = (k for k in self.diagnosis.degradations if wish(k) > 0 and self.limits.strength > 0)
+        return tuple(k for k in wanted if k not in self._open or (self.diagnosis.cells(k)[self._open[k]] > 0).any())
 
     def specialist(self, kind: str) -> Tool | None:
         """The tool for a kind of damage; among several the one that takes most of what else is wanted along."""
@@ -196,6 +201,8 @@ class Session:
 
     def plan_maps(self, step: Step) -> Maps:
         """Severity that a step is to treat, float32 (D, h, w); zero for other kinds and outside its regions.
+
+        Masks, and the places that wishes name, are not in it: the engine keeps to them by the pixel.
 
         A kind that nothing perceives is treated in full: whoever asks for its tool has seen it.
         """
@@ -215,6 +222,21 @@ class Session:
         cells = self.diagnosis.cells(kind)
         return float(cells[cells > 0].mean()) if uniform and cells.any() else cells
 
+    def _understand(self) -> dict[str, Mask]:
+        """The share of its severity that each kind is treated with per pixel, by masks and by the places in wishes."""
+        wishes, mask = self.limits.wishes, self.limits.mask
+        selector = Selector(self.samples, self.diagnosis)
+        with self.ledger.timed("perceive"):
+            found = {phrase: selector.select(phrase) for phrase in wishes.places()}
+        for wish in wishes.wishes:
+            where = found[wish.where].to_dict() if wish.where is not None else None
+            self.ledger.add("understood", **wish.to_dict() | {"where": where, "reading": str(wish)})
+        shares = wishes.shares(lambda phrase: found[phrase].mask)
+        if mask is None:
+            return shares
+        both = {id(share): share * mask for share in shares.values()}
+        return {kind: both[id(shares[kind])] if kind in shares else mask for kind in NAMES}
+
     def _where(self, regions: Iterable[str]) -> Mask | float:
         chosen = tuple(regions)
         if chosen in ((WHOLE,), (EVERYWHERE,)):
@@ -225,6 +247,13 @@ class Session:
             wanted = f"some of {sorted(masks)}, {WHOLE!r} or {EVERYWHERE!r}"
             raise UsageError(f"regions {unknown}", wanted, "see the diagnosis")
         return np.asarray(np.clip(sum(masks[r] for r in chosen), 0.0, 1.0), np.float32)
+
+    def _judged(self, maps: Maps) -> Maps:
+        """Maps without the cells that masks and wishes leave nothing of."""
+        judged = maps.copy()
+        for kind, cells in self._open.items():
+            judged[INDEX[kind]] *= cells
+        return judged
 
     def _treated(self, step: Step, maps: Maps) -> tuple[Samples, str]:
         key = key_of(self._key, step.to_dict(), maps)
@@ -237,16 +266,13 @@ class Session:
             self.samples,
             maps,
             self.diagnosis.guide,
-            strength_mask=self.limits.mask,
+            strength_mask={kind: mask for kind, mask in self._weights.items() if kind in step.treats},
             options=step.options,
             tile=self.limits.tile,
             on_tile=lambda done, total: self.ledger.progress("tile", tool=step.tool, done=done, total=total),
         )
         self.cache.put(key, treated)
         return treated, key
-
-    def _judged(self, maps: Maps) -> Maps:
-        return maps if self._open is None else maps * self._open
 
     def _look(self, samples: Samples) -> Diagnosis:
         with self.ledger.timed("perceive"):

@@ -16,11 +16,12 @@ from conservator import __version__
 from conservator.cache import Cache
 from conservator.diagnosis import Diagnosis
 from conservator.errors import InputError, UsageError
+from conservator.masks import Masks, combined, read_masks, recorded_masks
 from conservator.models.catalogue import MODELS
 from conservator.models.runtime import set_threads
 from conservator.perception import observe
 from conservator.photo import Photo, Source, open_photo, save
-from conservator.pixels.types import Mask, Pixels, Samples
+from conservator.pixels.types import Pixels, Samples
 from conservator.plan import Step
 from conservator.policies import Policy, policy_named
 from conservator.policies.scripted import ScriptedPolicy
@@ -77,7 +78,8 @@ def restore(
     scale: int = 1,
     strength: float = 1.0,
     instruction: str | None = None,
-    mask: Source | None = None,
+    mask: Masks | None = None,
+    protect: Masks | None = None,
     prefer: str | Sequence[str] = (),
     max_calls: int | None = None,
     max_seconds: float | None = None,
@@ -95,7 +97,8 @@ def restore(
     policy       name of a policy, or a callable on a Session
     strength     multiplies what the diagnosis asks for, in [0, 2]; 0 changes nothing
     instruction  plain words: "remove the rain, keep the grain"
-    mask         picture of the photo's size: white is treated, black is protected to the byte, grey in between
+    mask         what is treated: a picture, array, COCO, GeoJSON or SVG, or several with strengths, see `MaskLike`
+    protect      what is left alone, likewise; where a mask is 1 (white), pixels stay identical to the byte
     prefer       names of tools that get what they treat to themselves, added ones too (see `add_tool`)
     max_calls    most tool calls
     max_seconds  no step starts later than this
@@ -114,7 +117,7 @@ def restore(
     call = {
         "policy": policy if isinstance(policy, str) else "scripted",
         "strength": strength, "instruction": instruction, "max_calls": max_calls, "max_seconds": max_seconds,
-        "tile": tile or 512, "scale": scale, "mask": None,
+        "tile": tile or 512, "scale": scale,
         "prefer": [prefer] if isinstance(prefer, str) else list(prefer) or None,
     }  # fmt: skip
     chosen = policy_named(policy) if isinstance(policy, str) else policy
@@ -125,9 +128,10 @@ def restore(
     try:
         with book.timed("decode"):
             original = open_photo(photo)
-            drawn = open_photo(mask) if mask is not None else None
-            limits = Limits(strength, wishes, _weights(drawn, original), tile or 512)
-        call["mask"] = _origin(drawn) if drawn is not None else None
+            name = _file_name(original)
+            drawn, protected = (read_masks(given, original.size, photo=name) for given in (mask, protect))
+            limits = Limits(strength, wishes, combined(drawn, protected), tile or 512)
+        call["mask"], call["protect"] = ([one.to_dict() for one in each] or None for each in (drawn, protected))
         session = Session(
             original,
             tools=tools,
@@ -154,7 +158,8 @@ def treat(
     tool: str,
     *,
     strength: float | None = None,
-    mask: Source | None = None,
+    mask: Masks | None = None,
+    protect: Masks | None = None,
     tile: int | None = None,
     threads: int | None = None,
     on_event: Listener | None = None,
@@ -168,27 +173,36 @@ def treat(
     step = Step(tool, card.treats, options=options, reason="asked for")
     return restore(
         photo, policy=ScriptedPolicy([step]), strength=1.0 if strength is None else strength, mask=mask,
-        prefer=() if tool in TOOLS else tool, tile=tile, threads=threads, on_event=on_event,
+        protect=protect, prefer=() if tool in TOOLS else tool, tile=tile, threads=threads, on_event=on_event,
     )  # fmt: skip
 
 
-def replay(record: Record | str | Path, photo: Source | None = None, mask: Source | None = None) -> Treatment:
+def replay(
+    record: Record | str | Path,
+    photo: Source | None = None,
+    mask: Masks | None = None,
+    protect: Masks | None = None,
+) -> Treatment:
     """Carry out a record's plan again and check that the same samples come out.
 
-    photo   the input, when it is no longer where the record says
-    mask    likewise the mask, for a run that had one
+    photo    the input, when it is no longer where the record says
+    mask     likewise the masks, for a run that had any; their strengths are those of the record
+    protect  likewise
 
     Raises InputError when photo or mask is not the recorded one, UsageError when the result differs.
     """
     record = record if isinstance(record, Record) else Record.load(record)
     data = record.data
     call = data["call"]
-    original = _recorded("photo", photo, data["input"])
-    drawn = _recorded("mask", mask, call["mask"]) if call.get("mask") else None
+    original = _recorded_photo(photo, data["input"])
+    drawn, protected = (
+        recorded_masks(what, given, call.get(what) or (), original.size, photo=_file_name(original))
+        for what, given in (("mask", mask), ("protect", protect))
+    )
     steps = [Step.from_dict(s) for s in data["plan"]]
     treatment = restore(original, policy=ScriptedPolicy(steps), strength=call["strength"],
-                        instruction=call["instruction"], tile=call["tile"], mask=drawn,
-                        prefer=call.get("prefer") or ())  # fmt: skip
+                        instruction=call["instruction"], tile=call["tile"],
+                        mask=drawn, protect=protected, prefer=call.get("prefer") or ())  # fmt: skip
     found, wanted = treatment.record.data["output"]["sha256"], data["output"]["sha256"]
     if found != wanted:
         fix = "use the versions and models that the record names"
@@ -196,28 +210,23 @@ def replay(record: Record | str | Path, photo: Source | None = None, mask: Sourc
     return treatment
 
 
-def _recorded(what: str, given: Source | None, known: Mapping[str, Any]) -> Photo:
-    """The picture a record speaks of, from where it says or as given, checked by its hash."""
+def _recorded_photo(given: Source | None, known: Mapping[str, Any]) -> Photo:
+    """The photo a record speaks of, from where it says or as given, checked by its hash."""
     source = given if given is not None else known.get("path")
     if source is None:
-        raise UsageError(f"the record names no file for the {what}", "the one it was made with", f"pass {what}=")
-    picture = open_photo(source)
-    if picture.sha256 != known["sha256"]:
-        raise InputError(f"{what} {picture.sha256[:12]}…", f"{known['sha256'][:12]}…", "pass the same file")
-    return picture
+        raise UsageError("the record names no file for the photo", "the one it was made with", "pass photo=")
+    photo = open_photo(source)
+    if photo.sha256 != known["sha256"]:
+        raise InputError(f"photo {photo.sha256[:12]}…", f"{known['sha256'][:12]}…", "pass the same file")
+    return photo
 
 
 def _origin(photo: Photo) -> dict[str, Any]:
     return {"path": str(photo.source.resolve()) if photo.source else None, "sha256": photo.sha256}
 
 
-def _weights(mask: Photo | None, photo: Photo) -> Mask | None:
-    if mask is None:
-        return None
-    if mask.size != photo.size:
-        got, wanted = (f"{size[1]}×{size[0]}" for size in (mask.size, photo.size))
-        raise UsageError(f"mask is {got}", f"the photo's {wanted}", "resize the mask")
-    return np.asarray(mask.samples.max(axis=2), np.float32) / np.float32(65535)
+def _file_name(photo: Photo) -> str | None:
+    return photo.source.name if photo.source else None
 
 
 def _treatment(session: Session, call: dict[str, Any], seed: int) -> Treatment:

@@ -152,6 +152,16 @@ def tools(
 
 
 @app.command()
+def masks(
+    count: Annotated[int, typer.Option(min=1, help="Computed masks.")] = 24, seed: Seed = 0, output: Output = None
+) -> None:
+    """Outlines of so many points against the masks they follow, and the bytes each format takes."""
+    from conservator.benchmarks.masks import run
+
+    _finish("masks", run(seed=seed, count=count, on_row=_tell), seed, output)
+
+
+@app.command()
 def speed(
     photo: Annotated[Path, typer.Option("--photo", help="Clean photograph that the mosaic is made of.")],
     megapixels: Annotated[float, typer.Option(min=0.1, help="Of the photograph that is timed.")] = 12.0,

@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from conservator.cli import options
 from conservator.cli.batch import Outcome, Status, run_all
 from conservator.cli.narrator import narrator
-from conservator.cli.phrases import found
-from conservator.cli.sources import Source, find_sources
+from conservator.cli.phrases import found, selected
+from conservator.cli.sources import STREAM, Source, find_sources
 from conservator.cli.streams import read_stdin
 from conservator.cli.targets import Layout, Originals, Targets, check_new, is_result, plan_targets
 from conservator.cli.writing import Staging
@@ -23,6 +23,9 @@ if TYPE_CHECKING:
     from rich.console import Console
 
     from conservator.diagnosis import Diagnosis
+    from conservator.photo import Photo
+    from conservator.pixels.types import Mask
+    from conservator.regions import Region
 
 
 def diagnose(
@@ -30,6 +33,17 @@ def diagnose(
     overlay: Annotated[
         str | None,
         typer.Option(help="Write the regions drawn onto the photograph: a file, or a folder for several photographs."),
+    ] = None,
+    select: Annotated[
+        str | None,
+        typer.Option(help='A part of the picture instead of its regions: "the hazy sky", "everything but the faces".'),
+    ] = None,
+    masks: Annotated[
+        str | None,
+        typer.Option(
+            help="Write the regions as masks: COCO (.json), .geojson or .svg, one also as .png; a folder for several "
+            "photographs."
+        ),
     ] = None,
     threads: options.Threads = None,
     overwrite: options.Overwrite = False,
@@ -39,46 +53,93 @@ def diagnose(
     """Say what is wrong with photographs, where and how badly; nothing is changed."""
     layout = Layout(overlay, ".overlay", "png", records=False)
     sources = find_sources(photographs, lambda file, root: is_result(file, root, layout))
-    targets = _overlays(sources, layout) if overlay is not None else {}
+    targets = _targets(sources, layout, masks)
     voice = narrator(len(sources), quiet=quiet or len(sources) == 1)
-    job = partial(_diagnose_one, targets=targets, overwrite=overwrite, threads=threads, tables=not as_json)
+    if select is not None:
+        from conservator.wishes import place
+
+        place(select)
+    job = partial(
+        _diagnose_one, targets=targets, select=select, overwrite=overwrite, threads=threads, tables=not as_json
+    )
     raise typer.Exit(run_all(sources, job, voice, as_json=as_json))
 
 
-def _overlays(sources: Sequence[Source], layout: Layout) -> dict[Source, Targets]:
-    planned = plan_targets(sources, layout)
+def _targets(sources: Sequence[Source], layout: Layout, masks: str | None) -> dict[Source, Targets]:
+    """The overlay of each photograph as its picture, the masks as its record."""
+    if layout.output == STREAM or masks == STREAM:
+        raise UsageError("pictures or masks on standard output", "a file or a folder", "pass --overlay overlay.png")
+    drawn = plan_targets(sources, layout) if layout.output is not None else [Targets(None)] * len(sources)
+    files = [_mask_file(source, masks, len(sources)) for source in sources]
+    planned = [Targets(one.picture, file) for one, file in zip(drawn, files, strict=True)]
     originals = Originals(source.path for source in sources if source.path is not None)
     for targets in planned:
-        if targets.picture is None:
-            raise UsageError("--overlay -", "a file or a folder", "pass --overlay overlay.png")
         originals.check(targets)
     return dict(zip(sources, planned, strict=True))
 
 
+def _mask_file(source: Source, masks: str | None, count: int) -> Path | None:
+    from conservator.masks import FORMATS
+
+    if masks is None:
+        return None
+    if count == 1 and not source.found and not Path(masks).is_dir():
+        if Path(masks).suffix.lower() not in FORMATS:
+            raise UsageError(f"--masks {masks}", f"a name ending in {', '.join(FORMATS)}")
+        return Path(masks)
+    if Path(masks).suffix.lower() in FORMATS:
+        raise UsageError(f"--masks {masks} for several photographs", "a folder", "name one")
+    name = source.path.name if source.path is not None else "photograph"
+    return Path(masks) / source.folder / f"{name}.masks.json"
+
+
 def _diagnose_one(
-    source: Source, *, targets: dict[Source, Targets], overwrite: bool, threads: int | None, tables: bool
+    source: Source,
+    *,
+    targets: dict[Source, Targets],
+    select: str | None,
+    overwrite: bool,
+    threads: int | None,
+    tables: bool,
 ) -> Outcome:
     import conservator
 
-    picture = targets[source].picture if source in targets else None
-    if picture is not None and not overwrite:
-        check_new(targets[source])
+    wanted = targets[source]
+    if not overwrite:
+        check_new(wanted)
     photo = conservator.open_photo(source.path if source.path is not None else read_stdin())
     diagnosis = conservator.diagnose(photo, threads=threads)
     facts = diagnosis.to_dict()
-    if picture is not None:
-        from conservator.report.overlay import overlay
-
-        with Staging() as staging:
-            staging.add_picture(picture, overlay(photo.samples, diagnosis.regions))
-        facts["overlay"] = str(picture)
+    regions = {region.id: (region, diagnosis.whole(region.mask)) for region in diagnosis.regions}
+    if select is not None:
+        selection = conservator.select(photo, select, diagnosis=diagnosis)
+        regions = {selection.phrase: (selection.region(diagnosis), selection.mask)}
+        facts["selection"] = selection.to_dict()
+    facts |= _write(photo, regions, wanted)
     if tables:
-        _print(source.label, diagnosis, picture)
+        _print(source.label, diagnosis, facts)
     status = Status.UNCHANGED if diagnosis.clean else Status.DONE
     return Outcome(status, found(facts["degradations"]), facts)
 
 
-def _print(label: str, diagnosis: Diagnosis, overlay: Path | None) -> None:
+def _write(photo: Photo, regions: Mapping[str, tuple[Region, Mask]], wanted: Targets) -> dict[str, str]:
+    """Write overlay and masks, both or neither; returns their names."""
+    with Staging() as staging:
+        if wanted.picture is not None:
+            from conservator.report.overlay import overlay
+
+            staging.add_picture(wanted.picture, overlay(photo.samples, [region for region, _ in regions.values()]))
+        if wanted.record is not None:
+            from conservator.masks import encode_masks
+
+            file = photo.source.name if photo.source else ""
+            named = {name: mask for name, (_, mask) in regions.items()}
+            data = encode_masks(named, wanted.record.suffix.lower(), file=file)
+            staging.add(wanted.record, lambda place: place.write_bytes(data))
+    return {name: str(file) for name, file in (("overlay", wanted.picture), ("masks", wanted.record)) if file}
+
+
+def _print(label: str, diagnosis: Diagnosis, facts: Mapping[str, Any]) -> None:
     from rich.console import Console
 
     console = Console(highlight=False, markup=False, soft_wrap=True)
@@ -86,8 +147,11 @@ def _print(label: str, diagnosis: Diagnosis, overlay: Path | None) -> None:
     console.print(f"{label}: {width}×{height} px, {'nothing to treat' if diagnosis.clean else 'damaged'}")
     if not diagnosis.clean:
         _print_tables(console, diagnosis)
-    if overlay is not None:
-        console.print(f"regions drawn: {overlay}")
+    if "selection" in facts:
+        console.print(selected(facts["selection"]))
+    for what, key in (("drawn", "overlay"), ("masks written", "masks")):
+        if key in facts:
+            console.print(f"{what}: {facts[key]}")
 
 
 def _print_tables(console: Console, diagnosis: Diagnosis) -> None:

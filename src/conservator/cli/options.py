@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated, TypeAlias
+from typing import TYPE_CHECKING, Annotated, TypeAlias
 
 import typer
+
+if TYPE_CHECKING:
+    from conservator.masks import MaskLike
 
 RESULTS = "Results"
 LIMITS = "Limits"
@@ -58,9 +62,12 @@ Json: TypeAlias = Annotated[
 Quiet: TypeAlias = Annotated[
     bool, typer.Option("--quiet", "-q", help="Say nothing but errors.", rich_help_panel=RESULTS)
 ]
+_MASK_FILE = "a picture (white is inside), COCO, GeoJSON or SVG, with :STRENGTH if not 1; repeatable."
 Mask: TypeAlias = Annotated[
-    Path | None,
-    typer.Option(help="Greyscale picture of the photograph's size: white is treated, black is left alone."),
+    list[str] | None, typer.Option(metavar="FILE[:STRENGTH]", help=f"Treat only what a mask covers: {_MASK_FILE}")
+]
+Protect: TypeAlias = Annotated[
+    list[str] | None, typer.Option(metavar="FILE[:STRENGTH]", help=f"Leave alone what a mask covers: {_MASK_FILE}")
 ]
 Tile: TypeAlias = Annotated[
     int | None,
@@ -72,3 +79,21 @@ Threads: TypeAlias = Annotated[
         min=1, envvar="CONSERVATOR_THREADS", rich_help_panel=LIMITS, help="Most threads to use. Default: every core."
     ),
 ]  # fmt: skip
+
+
+def masks(given: Sequence[str] | None) -> list[tuple[MaskLike, float]]:
+    """("sky.json", 0.5) from "sky.json:0.5"; the strength is 1 where none is given."""
+    return [_mask(argument) for argument in given or ()]
+
+
+def mask_files(*given: Sequence[str] | None) -> tuple[Path, ...]:
+    """The files that masks are read from."""
+    return tuple(Path(str(source)) for several in given for source, _ in masks(several))
+
+
+def _mask(argument: str) -> tuple[MaskLike, float]:
+    file, colon, strength = argument.rpartition(":")
+    try:
+        return (file, float(strength)) if colon and file else (argument, 1.0)
+    except ValueError:
+        return argument, 1.0

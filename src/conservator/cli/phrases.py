@@ -26,6 +26,18 @@ def _extent(facts: Mapping[str, Any]) -> str:
     return f"{facts['typical_value']:g} {facts['unit']}, {facts['share_of_frame']:.0%} of the frame"
 
 
+def selected(selection: Mapping[str, Any]) -> str:
+    """What became of a phrase, from `Selection.to_dict`."""
+    missing = f"; not found: {', '.join(selection['missing'])}" if selection["missing"] else ""
+    share = f"{selection['area']:.0%} of the frame, confidence {selection['confidence']:.2f}"
+    return f"{selection['phrase']}: {share}{missing}"
+
+
+def _understood(event: Event) -> str:
+    where = f" ({selected(event['where'])})" if event["where"] is not None else ""
+    return f"understood “{event['said']}”: {event['reading']}{where}"
+
+
 def _opened(event: Event) -> str:
     height, width = event["size"]
     return f"opened: {width}×{height} px"
@@ -55,6 +67,7 @@ _WHERE = {(WHOLE,): "", (EVERYWHERE,): " all over the frame"}
 _PHRASES: dict[str, Callable[[Event], str]] = {
     "opened": _opened,
     "diagnosed": lambda event: f"found: {found(event['degradations'])}",
+    "understood": _understood,
     "step_started": _started,
     "step_failed": lambda event: f"{event['tool']}: failed, the photo is unchanged: {event['error']}",
     "kept": lambda event: f"{event['tool']}: kept, {event['gain']:.0%} of the damage gone",

@@ -19,6 +19,7 @@ def replay(
         typer.Argument(help="The photograph, when it is no longer where the record says; - is standard input."),
     ] = None,
     mask: options.Mask = None,
+    protect: options.Protect = None,
     output: options.Output = None,
     suffix: options.Suffix = ".replayed",
     ext: options.Extension = AUTO,
@@ -43,6 +44,8 @@ def replay(
     layout = Layout(output, suffix, ext, None, False, report, compare)
     treat_all(
         [source],
-        Wanted(layout, overwrite, quality, as_json, quiet, (record,)),
-        lambda photo, on_event: conservator.replay(recorded, photo, mask),
+        Wanted(layout, overwrite, quality, as_json, quiet, (record, *options.mask_files(mask, protect))),
+        lambda photo, on_event: conservator.replay(
+            recorded, photo, options.masks(mask) or None, options.masks(protect) or None
+        ),
     )

@@ -25,6 +25,7 @@ def restore(
         str | None, typer.Option("--instruction", "-i", help='Plain words: "remove the rain, keep the grain".')
     ] = None,
     mask: options.Mask = None,
+    protect: options.Protect = None,
     prefer: Annotated[
         list[str] | None,
         typer.Option(help="A tool that gets what it treats to itself, added ones too; repeatable."),
@@ -64,14 +65,14 @@ def restore(
     import conservator
 
     layout = Layout(output, suffix, ext, record, not no_record, report, compare)
-    also_read = tuple(path for path in (mask,) if path is not None)
-    wanted = Wanted(layout, overwrite, quality, as_json, quiet, also_read)
+    wanted = Wanted(layout, overwrite, quality, as_json, quiet, options.mask_files(mask, protect))
     treat_all(
         photographs,
         wanted,
         lambda photo, on_event: conservator.restore(
-            photo, policy=policy, scale=scale, strength=strength, instruction=instruction, mask=mask,
-            prefer=prefer or (), max_calls=max_calls, max_seconds=max_seconds, tile=tile, threads=threads, seed=seed,
+            photo, policy=policy, scale=scale, strength=strength, instruction=instruction,
+            mask=options.masks(mask), protect=options.masks(protect), prefer=prefer or (),
+            max_calls=max_calls, max_seconds=max_seconds, tile=tile, threads=threads, seed=seed,
             ledger=ledger, cache=cache, on_event=on_event,
         ),
     )  # fmt: skip

@@ -27,6 +27,7 @@ def treat(
         list[str] | None, typer.Option("--set", metavar="NAME=VALUE", help="An option of the tool; repeatable.")
     ] = None,
     mask: options.Mask = None,
+    protect: options.Protect = None,
     tile: options.Tile = None,
     threads: options.Threads = None,
     record: options.RecordPath = None,
@@ -48,14 +49,14 @@ def treat(
     settings = parse_settings(setting or ())
     find(tool).checked(settings)
     layout = Layout(output, suffix, ext, record, not no_record, report, compare)
-    also_read = tuple(path for path in (mask,) if path is not None)
     treat_all(
         photographs,
-        Wanted(layout, overwrite, quality, as_json, quiet, also_read),
+        Wanted(layout, overwrite, quality, as_json, quiet, options.mask_files(mask, protect)),
         lambda photo, on_event: conservator.treat(
-            photo, tool, strength=strength, mask=mask, tile=tile, threads=threads, on_event=on_event, **settings
+            photo, tool, strength=strength, mask=options.masks(mask), protect=options.masks(protect), tile=tile,
+            threads=threads, on_event=on_event, **settings,
         ),
-    )
+    )  # fmt: skip
 
 
 def parse_settings(pairs: Sequence[str]) -> dict[str, Any]:

@@ -23,9 +23,9 @@ LEAST = (0.9, 0.8)
 held-out photographs and only let the treatment leak into the clean parts beside it."""
 
 SCENE = MappingProxyType({"haze": (0.9, 0.6), "low_light": (0.7, 0.5), "over_exposure": (0.9, 0.5)})
-"""Haze and exposure, seed and grow, chosen on held-out photographs. There a stricter pair (.95, .9) costs half a decibel
-on mixtures in places; a laxer one for haze (.8) gains as much again, but makes twice as many photographs worse and
-touches 5 % of undamaged close-ups instead of 3 %. `training/tune_gate.py` prints such figures."""
+"""Haze and exposure, seed and grow, chosen on held-out photographs. There a stricter pair (.95, .9) costs half a
+decibel on mixtures in places; a laxer one for haze (.8) gains as much again, but makes twice as many photographs worse
+and touches 5 % of undamaged close-ups instead of 3 %. `training/tune_gate.py` prints such figures."""
 
 WHOLE, CERTAIN = 0.7, 0.9
 """A veil or a shadow over more than this share of the frame leaves nothing undamaged to compare with: a close-up of

@@ -35,14 +35,8 @@ def by_stage(session: Session) -> Iterator[tuple[str, Step | None]]:
     """
     tried: set[str] = set()
     for stage in Stage:
-        for kind in session.wanted():
-            if BY_NAME[kind].stage is not stage or kind in tried:
-                continue
+        while kind := next((k for k in session.wanted() if BY_NAME[k].stage is stage and k not in tried), None):
             tool = session.specialist(kind)
-            if tool is None:
-                tried.add(kind)
-                yield kind, None
-                continue
-            treats = tuple(k for k in session.wanted() if k in tool.card.treats and k not in tried)
-            tried.update(treats)
-            yield kind, Step(tool.name, treats, reason=f"{stage}: {', '.join(treats)} found")
+            treats = tuple(k for k in session.wanted() if tool and k in tool.card.treats and k not in tried)
+            tried.update(treats or {kind})
+            yield kind, tool and Step(tool.name, treats, reason=f"{stage}: {', '.join(treats)} found")

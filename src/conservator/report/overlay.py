@@ -37,7 +37,7 @@ def overlay(photo: Picture, regions: Sequence[Region], longest: int = LONGEST) -
     size = picture.shape[:2]
     drawn = [(scaled_mask(r.mask, (size[0], size[1])), region_shade(i, r), r) for i, r in enumerate(regions)]
     for mask, colour, region in drawn:
-        picture = picture if region.clean else _tinted(picture, mask, colour)
+        picture = picture if _unmarked(region) else _tinted(picture, mask, colour)
     picture = picture.copy()  # what a photo lends may be read-only
     for mask, colour, _ in drawn:
         _outline(picture, mask, colour)
@@ -46,7 +46,12 @@ def overlay(photo: Picture, regions: Sequence[Region], longest: int = LONGEST) -
 
 def region_shade(index: int, region: Region) -> Colour:
     """The colour a region is drawn in: its own, or white when nothing ails it."""
-    return CLEAN if region.clean else region_colour(index)
+    return CLEAN if _unmarked(region) else region_colour(index)
+
+
+def _unmarked(region: Region) -> bool:
+    """What somebody asked for is shown, whether anything ails it or not."""
+    return region.clean and region.source == "perceiver"
 
 
 def _tinted(picture: Bytes, mask: Mask, colour: Colour) -> Bytes:

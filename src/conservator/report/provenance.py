@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -114,7 +115,14 @@ def _call(call: Mapping[str, Any]) -> Iterator[tuple[str, Child]]:
     for name, value in call.items():
         limit = name.startswith("max_")  # told with what was spent of it
         if value is not None and value is not False and not limit:
-            yield name.replace("_", " ").capitalize(), "yes" if value is True else str(value)
+            yield name.replace("_", " ").capitalize(), _shown(value)
+
+
+def _shown(value: Any) -> str:
+    if isinstance(value, list) and all(isinstance(entry, dict) for entry in value):  # masks
+        names = (Path(entry["path"]).name if entry["path"] else "drawn in memory" for entry in value)
+        return ", ".join(f"{name} × {entry['strength']:g}" for name, entry in zip(names, value, strict=True))
+    return "yes" if value is True else str(value)
 
 
 def _budget(budget: Mapping[str, Any]) -> Iterator[tuple[str, Child]]:

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,6 +17,8 @@ from conservator.pixels.tiling import Tile, Window, tiles
 from conservator.pixels.types import Maps, Mask, Pixels, Samples, to_pixels, to_samples
 from conservator.pixels.upsample import pixel_severity, upsample
 from conservator.tools.card import Tiles, Tool
+
+Channels: TypeAlias = list[int]
 
 TILE = 512
 """Side of a tile's core in pixels, for tools that may be tiled freely."""
@@ -35,7 +37,7 @@ def apply(
     guide: Pixels,
     *,
     strength: float = 1.0,
-    strength_mask: Mask | None = None,
+    strength_mask: Mask | Mapping[str, Mask] | None = None,
     options: Mapping[str, Any] | None = None,
     tile: int | None = None,
     on_tile: Callable[[int, int], None] | None = None,
@@ -46,7 +48,8 @@ def apply(
     maps           float32 (D, h, w) in [0, 1] on the CELL grid; what the tool's card does not treat is ignored
     guide          float32 (h, w, 3), mean colour of each cell, see `pixels.reduce.cell_means`
     strength       multiplies the severity, which saturates at 1
-    strength_mask  [0, 1], multiplies it too: (h, w) follows the picture's edges, (H, W) is kept to the pixel
+    strength_mask  [0, 1], multiplies it too: (h, w) follows the picture's edges, (H, W) is kept to the pixel;
+                   or a mask (H, W) for each kind of damage that has one
     options        of the tool
     tile           side of a tile's core in pixels, rounded up to the grid; TILE or LARGE_TILE when omitted
     on_tile        called with (done, total) after each tile; what it raises ends the call
@@ -59,7 +62,11 @@ def apply(
     _check_frame(tool, samples, maps, guide)
     _check_fits(tool, samples)
     _check_strength(strength, strength_mask, samples.shape[:2], maps.shape[1:], tile)
-    job = _Job(tool, samples, _treated(tool, maps, strength), guide, strength_mask, tool.checked(options or {}))
+    treated = _treated(tool, maps, strength)
+    if isinstance(strength_mask, np.ndarray) and strength_mask.shape != samples.shape[:2]:
+        treated = treated * strength_mask.astype(np.float32)
+        strength_mask = None
+    job = _Job(tool, samples, treated, guide, _by_mask(strength_mask), tool.checked(options or {}))
     todo = job.tiles(tile)
     output = samples.copy()
     for done, one in enumerate(todo, 1):
@@ -71,13 +78,16 @@ def apply(
 
 @dataclass(frozen=True, eq=False)
 class _Job:
-    """One tool on one photograph; `maps` hold what the tool is asked to treat, before a mask."""
+    """One tool on one photograph; `cells` hold what the tool is asked to treat, before masks per pixel.
+
+    masks   (channels, their mask (H, W))
+    """
 
     tool: Tool
     samples: Samples
-    maps: Maps
+    cells: Maps
     guide: Pixels
-    mask: Mask | None
+    masks: Sequence[tuple[Channels, Mask]]
     options: Mapping[str, Any]
 
     @property
@@ -85,24 +95,12 @@ class _Job:
         return self.samples.shape[0], self.samples.shape[1]
 
     @cached_property
-    def pixel_mask(self) -> Mask | None:
-        """The mask when it has a value per pixel."""
-        return self.mask if self.mask is not None and self.mask.shape == self.size else None
-
-    @cached_property
-    def cells(self) -> Maps:
-        """Severity on the CELL grid, a mask per cell included."""
-        if self.mask is None or self.pixel_mask is not None:
-            return self.maps
-        return self.maps * self.mask.astype(np.float32)
-
-    @cached_property
     def work(self) -> NDArray[np.bool_]:
         """(h, w), cells in which a pixel can have severity: upsampling looks one cell around."""
-        padded = np.pad(self.cells.any(axis=0), 1)
-        tall = padded[:-2] | padded[1:-1] | padded[2:]
-        work: NDArray[np.bool_] = tall[:, :-2] | tall[:, 1:-1] | tall[:, 2:]
-        return work if self.pixel_mask is None else work & (mask_cells(self.pixel_mask) > 0)
+        padded = np.pad(self.cells > 0, ((0, 0), (1, 1), (1, 1)))
+        tall = padded[:, :-2] | padded[:, 1:-1] | padded[:, 2:]
+        near: NDArray[np.bool_] = tall[..., :-2] | tall[..., 1:-1] | tall[..., 2:]
+        return np.asarray(_masked(near, [(c, mask_cells(mask) > 0) for c, mask in self.masks]).any(axis=0))
 
     @cached_property
     def survey(self) -> tuple[Maps, Pixels]:
@@ -111,7 +109,7 @@ class _Job:
             return np.zeros((0, 1, 1), np.float32), np.zeros((1, 1, 3), np.float32)
         small = thumbnail(self.samples, THUMBNAIL)
         size = small.shape[0], small.shape[1]
-        cells = self.cells if self.pixel_mask is None else self.cells * mask_cells(self.pixel_mask)
+        cells = _masked(self.cells, [(channels, mask_cells(mask)) for channels, mask in self.masks])
         found = self._call("survey", self.tool.survey, small.copy(), resample_cells(cells, self.size, size))
         _check_result(self.tool, "survey", found, "(K, gh, gw)", found.ndim == 3 and 0 not in found.shape[1:])
         grid = found.shape[1], found.shape[2]
@@ -144,7 +142,7 @@ class _Job:
         # Cells are CELL px wide even where the last one sticks out of the frame.
         grid = self.cells.shape[1] * CELL, self.cells.shape[2] * CELL
         severity = pixel_severity(self.cells, grid, seen.bounds, self.guide, pixels)
-        return severity if self.pixel_mask is None else severity * self.pixel_mask[seen.within].astype(np.float32)
+        return _masked(severity, [(c, mask[seen.within].astype(np.float32)) for c, mask in self.masks])
 
     def _surveyed(self, seen: Window, pixels: Pixels) -> Maps:
         maps, guide = self.survey
@@ -162,6 +160,24 @@ class _Job:
         if not isinstance(result, np.ndarray):
             raise _failure(self.tool, where, f"returned a {type(result).__name__}", "an array")
         return result
+
+
+def _by_mask(mask: Mask | Mapping[str, Mask] | None) -> list[tuple[Channels, Mask]]:
+    """Each mask (H, W) once, with the channels it is for."""
+    if mask is None:
+        return []
+    kinds = mask if isinstance(mask, Mapping) else dict.fromkeys(NAMES, mask)
+    masks = {id(one): one for one in kinds.values()}
+    return [([INDEX[kind] for kind, one in kinds.items() if id(one) == key], masks[key]) for key in masks]
+
+
+def _masked(maps: NDArray[Any], masks: Sequence[tuple[Channels, NDArray[Any]]]) -> NDArray[Any]:
+    """Maps (D, …) with some channels multiplied, the rest as they are."""
+    if masks:
+        maps = maps.copy()
+    for channels, mask in masks:
+        maps[channels] = maps[channels] * mask
+    return maps
 
 
 def _treated(tool: Tool, maps: Maps, strength: float) -> Maps:
@@ -203,14 +219,24 @@ def _check_frame(tool: Tool, samples: Samples, maps: Maps, guide: Pixels) -> Non
 
 
 def _check_strength(
-    strength: float, mask: Mask | None, size: tuple[int, ...], grid: tuple[int, ...], tile: int | None
+    strength: float,
+    mask: Mask | Mapping[str, Mask] | None,
+    size: tuple[int, ...],
+    grid: tuple[int, ...],
+    tile: int | None,
 ) -> None:
     if not 0 <= strength < np.inf:
         raise UsageError(f"strength={strength}", "a finite number ≥ 0", "1 treats what was diagnosed, 0 nothing")
     if tile is not None and tile < 1:
         raise UsageError(f"tile={tile}", "at least 1 px", "leave it out")
-    if mask is None:
-        return
+    if isinstance(mask, Mapping):
+        for one in {id(one): one for one in mask.values()}.values():
+            _check_mask(one, size, size)
+    elif mask is not None:
+        _check_mask(mask, size, grid)
+
+
+def _check_mask(mask: Mask, size: tuple[int, ...], grid: tuple[int, ...]) -> None:
     if mask.shape not in (size, grid):
         got = "×".join(str(side) for side in reversed(mask.shape))
         raise UsageError(f"mask is {got}, photo is {size[1]}×{size[0]}", fix="resize the mask")

@@ -1,0 +1,232 @@
+"""Reads instructions without a model: clauses with a verb, damage, amounts and places. What it does not know it names.
+
+A clause without a verb of its own takes that of the clause before it: "remove the rain, the noise and the haze".
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, field, replace
+
+from conservator.degradations import PERCEIVED
+from conservator.errors import UsageError
+from conservator.wishes.lexicon import Role, Word, words
+from conservator.wishes.places import WHOLE, of_words
+from conservator.wishes.schema import Wish, Wishes
+
+_VERBS = frozenset({Role.FIX, Role.REMOVE, Role.CURE, Role.KEEP, Role.TOUCH})
+_PLACES = frozenset({Role.PART, Role.WHOLE, Role.BESIDE, Role.BEHIND, Role.EXCEPT, Role.OUTSIDE, Role.OPEN, Role.CLOSE})
+_IDLE = frozenset({Role.FILLER, Role.ONLY, Role.BUT, Role.STOP})
+
+
+def parse(instruction: str | None) -> Wishes:
+    """Read "remove the rain, keep the grain, don't touch faces, brighten only the foreground a little".
+
+    UsageError names every clause that is not understood, and wishes that contradict each other.
+    """
+    wishes: list[Wish] = []
+    refused: list[str] = []
+    before = _Verb()
+    for clause in _clauses(words(instruction or "")):
+        try:
+            found, before = _read(clause, before, wishes)
+            wishes += found
+        except UsageError as error:
+            refused.append(error.got.removeprefix("cannot: "))
+    if refused:
+        known = f"words for {', '.join(PERCEIVED)} and for parts of the picture"
+        raise UsageError(f"cannot: {'; '.join(refused)}", known, "rephrase or leave it out")
+    return Wishes(tuple(dict.fromkeys(wishes)))
+
+
+@dataclass(frozen=True)
+class _Verb:
+    """What a clause does, for the next one to take over.
+
+    role     of its verb
+    cures    kinds that the verb itself names
+    kinds    kinds that it was about, whoever named them
+    denied   under a "not"
+    limited  under a "not too much"
+    amount   as said, or None
+    """
+
+    role: Role | None = None
+    cures: tuple[str, ...] = field(default=())
+    kinds: tuple[str, ...] = field(default=())
+    denied: bool = False
+    limited: bool = False
+    amount: float | None = None
+
+
+def _clauses(given: Sequence[Word]) -> Iterator[list[Word]]:
+    """Stretches of words that belong to one verb."""
+    clause: list[Word] = []
+    for i, word in enumerate(given):
+        then = next((w.role for w in given[i + 1 :] if w.role not in _IDLE), None)
+        if word.text == "but not" and then is Role.TOO:
+            yield from _if_any(clause)
+            clause = [Word(Role.NOT, "not")]
+            continue
+        stops = word.role in (Role.STOP, Role.BUT) or (word.role is Role.AND and _begins(then))
+        if stops and (then is Role.EXCEPT or _leads(clause)):
+            continue  # "remove the noise, except in the sky", "except in the sky, remove the noise"
+        if stops or (_begins(word.role) and _complete(clause)):
+            yield from _if_any(clause)
+            clause = []
+        if not stops:
+            clause.append(word)
+    yield from _if_any(clause)
+
+
+def _leads(clause: Sequence[Word]) -> bool:
+    """Whether a clause is only an exception so far."""
+    roles = [word.role for word in clause if word.role not in _IDLE]
+    return roles[:1] == [Role.EXCEPT] and not _VERBS & set(roles)
+
+
+def _if_any(clause: list[Word]) -> list[list[Word]]:
+    return [clause] if any(word.role not in _IDLE for word in clause) else []
+
+
+def _begins(role: Role | None) -> bool:
+    return role in _VERBS or role is Role.NOT
+
+
+def _complete(clause: Sequence[Word]) -> bool:
+    """Whether a clause has a verb and what it is about, so that another verb begins a new one."""
+    roles = {word.role for word in clause}
+    return Role.CURE in roles or bool(roles & _VERBS and roles & (_PLACES | {Role.DAMAGE, Role.REST}))
+
+
+def _read(clause: Sequence[Word], before: _Verb, earlier: Sequence[Wish]) -> tuple[list[Wish], _Verb]:
+    said = _said(clause)
+    unknown = [word.text for word in clause if word.role is Role.UNKNOWN]
+    if unknown:
+        raise _cannot(said, f"{unknown[0]!r} is not understood")
+    clause, spared = _excepted(clause)
+    if not clause:
+        raise _cannot(said, "say what it is an exception from")
+    if clause[0].text == "blur" and before.role is None and not _own(clause) and _PLACES & {w.role for w in clause}:
+        raise _cannot(said, "nothing is blurred; say 'remove the blur' if that is meant")
+    verb = _verb(clause, before, said)
+    named = _damage(clause)
+    kinds = tuple(dict.fromkeys((*verb.cures, *named)))
+    where = _where(clause, said)
+    if any(word.role is Role.REST for word in clause):
+        return [_rest(verb, kinds, earlier, said)], verb
+    if not kinds and not _own(clause):
+        kinds = before.kinds  # "remove the noise, but not too strongly", "…, not the faces"
+    wish = _wish(verb, kinds, where, said)
+    verb = replace(verb, kinds=kinds)
+    return [wish, *(Wish("keep", (kind,), said=said) for kind in spared)], verb
+
+
+def _wish(verb: _Verb, kinds: tuple[str, ...], where: str | None, said: str) -> Wish:
+    """One wish of what a clause holds; UsageError when it makes no sense that is ours to grant."""
+    if verb.role is Role.TOUCH and not verb.denied:
+        raise _cannot(said, "it does not say how")
+    if verb.role is Role.REMOVE and not kinds:
+        raise _cannot(said, "only damage is removed")
+    if verb.role is Role.KEEP and not kinds and where is None:
+        raise _cannot(said, "it does not say what")
+    keeps = (verb.role is Role.KEEP) != verb.denied
+    amount = 1.0 if verb.amount is None else verb.amount
+    if keeps and verb.role is Role.KEEP and verb.amount is not None and amount <= 1:
+        return Wish("limit", kinds, 1 - amount, where, said)  # "keep a little of the grain"
+    if keeps:
+        return Wish("keep", kinds, where=where, said=said)
+    return Wish("limit" if verb.limited else "treat", kinds, amount, where, said)
+
+
+def _verb(clause: Sequence[Word], before: _Verb, said: str) -> _Verb:
+    """The verb of a clause with its "not" and its amount, or that of the clause before."""
+    roles = [word.role for word in clause]
+    denied = roles.count(Role.NOT) % 2 == 1
+    amounts = [word.value for word in clause if word.role is Role.AMOUNT]
+    if len(set(amounts)) > 1:
+        raise UsageError(f"contradiction: {said!r} names two amounts", "one")
+    amount = amounts[0] if amounts else None
+    if Role.TOO in roles:
+        if not denied:
+            raise _cannot(said, "too much is never wanted")
+        return replace(_led(clause, before), limited=True, amount=0.5)
+    led = _led(clause, before)
+    if led.role is not None:
+        inherited = not _own(clause)
+        return replace(led, denied=(led.denied and inherited) != denied,
+                       amount=led.amount if amount is None and inherited else amount)  # fmt: skip
+    if denied:
+        raise _cannot(said, "say whether to remove or to keep it")
+    if not _damage(clause) and Role.ONLY not in roles:
+        raise _cannot(said, "say what to do with it")
+    return _Verb(Role.FIX, amount=amount)
+
+
+def _led(clause: Sequence[Word], before: _Verb) -> _Verb:
+    """The verb of a clause, or that of the clause before; neither "not" nor amount of its own."""
+    own = [word for word in clause if word.role in _VERBS]
+    if own:
+        # "Keep … untouched", "don't treat": the first verb leads, one that cures names its kinds.
+        cures = tuple(dict.fromkeys(kind for word in own if word.role is Role.CURE for kind in word.value))
+        return _Verb(next((word.role for word in own if word.role is not Role.CURE), Role.CURE), cures)
+    return replace(before, cures=() if _damage(clause) else before.cures, limited=False)
+
+
+def _own(clause: Sequence[Word]) -> bool:
+    return any(word.role in _VERBS for word in clause)
+
+
+def _damage(clause: Iterable[Word]) -> tuple[str, ...]:
+    named = [kind for word in clause if word.role is Role.DAMAGE for kind in word.value]
+    return tuple(dict.fromkeys(named))
+
+
+def _where(clause: Sequence[Word], said: str) -> str | None:
+    """The place of a clause, from its words between those for damage."""
+    about = [word for word in clause if word.role in _PLACES | {Role.AND, Role.STOP}]
+    if not about:
+        return None
+    # "The rain and the noise in the sky": the "and" between damage joins no places.
+    following = [*(word.role for word in about[1:]), Role.AND]
+    kept = [w for w, then in zip(about, following, strict=True) if w.role is not Role.AND or then is not Role.AND]
+    if kept and kept[0].role is Role.AND:
+        kept.pop(0)
+    if not kept:
+        return None
+    found = str(of_words(kept, said))
+    return None if found == WHOLE else found
+
+
+def _excepted(clause: Sequence[Word]) -> tuple[list[Word], tuple[str, ...]]:
+    """The clause without "except the grain", and the kinds that are excepted so."""
+    for i, word in enumerate(clause):
+        rest = [w for w in clause[i + 1 :] if w.role not in _IDLE and w.role is not Role.OUTSIDE]
+        if word.role is Role.EXCEPT and rest and all(w.role in (Role.DAMAGE, Role.AND) for w in rest):
+            return list(clause[:i]), _damage(rest)
+    return list(clause), ()
+
+
+def _rest(verb: _Verb, kinds: tuple[str, ...], earlier: Sequence[Wish], said: str) -> Wish:
+    """What was not named before: of the kinds, where kinds were, else of the picture."""
+    wish = _wish(verb, kinds, WHOLE, said)
+    named = {kind for one in earlier for kind in one.kinds}
+    places = dict.fromkeys(one.where for one in earlier if one.where is not None)
+    if wish.action == "keep" and named and all(one.kinds for one in earlier):
+        return replace(wish, kinds=tuple(kind for kind in PERCEIVED if kind not in named), where=None)
+    if not places:
+        raise _cannot(said, "no part of the picture was named before")
+    return replace(wish, where=f"everything except ({' and '.join(f'({place})' for place in places)})")
+
+
+def _said(clause: Sequence[Word]) -> str:
+    """The clause as it was written, but for spaces and case."""
+    text = ""
+    for word in clause:
+        spaced = text and text[-1].isascii() and word.text[0].isascii()
+        text += f" {word.text}" if spaced else word.text
+    return text
+
+
+def _cannot(said: str, why: str) -> UsageError:
+    return UsageError(f"cannot: {said} ({why})")

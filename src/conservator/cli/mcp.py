@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import tempfile
 from pathlib import Path
 
@@ -22,6 +23,7 @@ def mcp(
     from conservator.serve.mcp import server
 
     logs.configure()
+    os.umask(0o077)
     limits = Limits(workers, 32, round(max_megabytes * 1e6), round(max_megapixels * 1e6), max_seconds)
     with tempfile.TemporaryDirectory(prefix="conservator-mcp-") as folder:
         jobs = Jobs(Path(folder), limits)

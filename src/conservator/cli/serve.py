@@ -66,11 +66,12 @@ def serve(
     if not place.loopback and place.token is None:
         print(f"conservator: {host} can be reached by others, and no token keeps them out; pass --token-file",
               file=sys.stderr)  # fmt: skip
+    os.umask(0o077)  # other people's photographs are nobody else's business
     serve(place, limits)
 
 
 def need_server() -> None:
-    """ModelMissing unless the extra `server` is installed. Files made from here on are for their owner only."""
+    """ModelMissing unless the extra `server` is installed."""
     from importlib.util import find_spec
 
     from conservator.errors import ModelMissing
@@ -78,7 +79,6 @@ def need_server() -> None:
     missing = [name for name in ("fastapi", "uvicorn", "python_multipart", "mcp") if find_spec(name) is None]
     if missing:
         raise ModelMissing(", ".join(missing), "the extra `server`", "pip install 'conservator[server]'")
-    os.umask(0o077)
 
 
 def default_folder() -> Path:

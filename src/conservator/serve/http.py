@@ -4,20 +4,24 @@ from __future__ import annotations
 
 import json
 from collections.abc import AsyncIterator
+from threading import BoundedSemaphore
 from typing import Annotated, Any
 
-from fastapi import APIRouter, FastAPI, Form, Header, Path, Query, Request, Response, Security
+from fastapi import APIRouter, Form, Header, Path, Query, Request, Response, Security
 from fastapi.concurrency import run_in_threadpool
 from fastapi.responses import FileResponse, JSONResponse, StreamingResponse
 from fastapi.security import HTTPBearer
+from pydantic import Field
 
 from conservator import __version__
+from conservator.degradations import NAMES
 from conservator.serve import problems
 from conservator.serve.answers import DiagnosisFound, Health, JobState, ToolCard
 from conservator.serve.follow import follow
 from conservator.serve.forms import JobForm, PhotoForm, read
 from conservator.serve.jobs import ENDED, Jobs
 from conservator.serve.metrics import MEDIA_TYPE, Metrics
+from conservator.serve.openapi import Described
 from conservator.serve.orders import MEDIA_TYPES, Order
 from conservator.serve.problems import responses
 from conservator.serve.refusals import Stopping, failure
@@ -34,42 +38,47 @@ After = Annotated[
     int, Header(alias="Last-Event-ID", ge=0, le=2**53, description="Events up to this one are left out.")
 ]
 
+Kind = Annotated[str, Field(json_schema_extra={"enum": list(NAMES)})]
+
 _REPORT_POLICY = (
     "sandbox allow-scripts; default-src 'none'; img-src data:; style-src 'unsafe-inline'; "
     "script-src 'unsafe-inline'; frame-ancestors 'none'"
 )
 
 
-def application(jobs: Jobs, metrics: Metrics) -> FastAPI:
-    """The API over these jobs; what guards it stands in `server.py`."""
-    app = FastAPI(
+def application(jobs: Jobs, metrics: Metrics, *, secured: bool = False) -> Described:
+    """The API over these jobs; what guards it stands in `server.py`.
+
+    secured   whether clients need a token: they are told so
+    """
+    app = Described(
         title="Conservator", version=__version__, docs_url=None, redoc_url=None,
         description="Restores photographs region by region: finds what is wrong and where, treats only that.",
     )  # fmt: skip
     problems.install(app)
-    app.include_router(_jobs(jobs))
-    app.include_router(_looking(jobs))
-    app.include_router(_running(jobs, metrics))
+    # Only declared here: the guard checks the token before anything is read.
+    token = [Security(HTTPBearer(auto_error=False))] if secured else []
+    for router in (_jobs(jobs), _looking(jobs), _counting(jobs, metrics)):
+        app.include_router(router, dependencies=token)
+    app.include_router(_health(jobs))
     return app
 
 
-def _router() -> APIRouter:
-    # Declared for OpenAPI; the guard checks the token before anything is read.
-    return APIRouter(dependencies=[Security(HTTPBearer(auto_error=False))])
-
-
 def _jobs(jobs: Jobs) -> APIRouter:
-    router = _router()
+    router = APIRouter()
 
     def shown(id: str) -> JobState:
         return JobState.of(jobs.get(id), jobs.progress(id))
 
     refused = responses(409, 413, 415, 429, 503)
+    in_memory = BoundedSemaphore(4)  # uploads that are more than files on the disk
 
     @router.post("/v1/jobs", status_code=202, response_model=JobState, responses={200: {"model": JobState}, **refused})
     def submit(form: Annotated[JobForm, Form(media_type="multipart/form-data")], key: Key = None) -> Response:
         """Submit a photograph; 202 with the new job, or 200 with the one that this idempotency key stands for."""
-        job, new = jobs.submit(form.order(), read(form.photo) or b"", read(form.mask), key=key)
+        order = form.order()
+        with in_memory:
+            job, new = jobs.submit(order, read(form.photo) or b"", read(form.mask), key=key)
         headers = {"Location": f"/v1/jobs/{job.id}"}
         return JSONResponse(shown(job.id).model_dump(mode="json"), 202 if new else 200, headers)
 
@@ -118,7 +127,7 @@ def _jobs(jobs: Jobs) -> APIRouter:
 
 
 def _looking(jobs: Jobs) -> APIRouter:
-    router = _router()
+    router = APIRouter()
 
     @router.post("/v1/diagnose", responses=responses(413, 415, 429, 503))
     async def diagnose(
@@ -134,7 +143,7 @@ def _looking(jobs: Jobs) -> APIRouter:
 
     @router.get("/v1/tools", responses=responses())
     def tools(
-        treating: Annotated[list[str] | None, Query(max_length=32, description="Kinds of damage.")] = None,
+        treating: Annotated[list[Kind], Query(max_length=32, description="Kinds of damage.")] = [],  # noqa: B006
     ) -> list[ToolCard]:
         """The tools, or those that treat at least one of the given kinds of damage."""
         from conservator.tools.added import available
@@ -145,7 +154,7 @@ def _looking(jobs: Jobs) -> APIRouter:
     return router
 
 
-def _running(jobs: Jobs, metrics: Metrics) -> APIRouter:
+def _health(jobs: Jobs) -> APIRouter:
     router = APIRouter()
 
     @router.get("/health", responses=responses(503))
@@ -155,14 +164,17 @@ def _running(jobs: Jobs, metrics: Metrics) -> APIRouter:
             raise Stopping("the server is about to end", "a running server", "try again in a moment")
         return Health(status="ok", version=__version__)
 
-    secured = _router()
+    return router
 
-    @secured.get("/metrics", response_class=Response, responses={200: {"content": {"text/plain": {}}}, **responses()})
+
+def _counting(jobs: Jobs, metrics: Metrics) -> APIRouter:
+    router = APIRouter()
+
+    @router.get("/metrics", response_class=Response, responses={200: {"content": {"text/plain": {}}}, **responses()})
     def numbers() -> Response:
         """For Prometheus."""
         return Response(metrics.text(jobs), media_type=MEDIA_TYPE)
 
-    router.include_router(secured)
     return router
 
 

@@ -6,7 +6,7 @@ import base64
 import binascii
 import json
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Annotated, Any
 
 import anyio.to_thread
@@ -20,7 +20,7 @@ from conservator.cli.phrases import found, phrase
 from conservator.errors import ConservatorError, InputError
 from conservator.serve.answers import DiagnosisFound, Facts, ToolCard
 from conservator.serve.follow import follow
-from conservator.serve.jobs import ENDED, Job, Jobs, State
+from conservator.serve.jobs import Job, Jobs, State
 from conservator.serve.orders import MEDIA_TYPES, Order, RestoreOptions, TreatOptions
 from conservator.serve.refusals import NoSuchJob, Stopping, failure
 
@@ -114,17 +114,19 @@ class Tools:
     async def _done(self, order: Order, photo: str, mask: str, ask: Ask) -> Job:
         """Carry out a job while telling the client how it goes; a client that goes away stops it."""
         with _told():
-            picture = self._bytes(photo, "photo")
-            drawn = self._bytes(mask, "mask") if mask else None
-            job, _ = await anyio.to_thread.run_sync(self._jobs.submit, order, picture, drawn)
+            job = await anyio.to_thread.run_sync(self._submit, order, photo, mask)
         try:
             await self._report(job.id, ask)
-        finally:
-            ended = self._jobs.get(job.id).state in ENDED
-            if not ended and not self._jobs.stopping:
+        except BaseException:
+            with suppress(NoSuchJob):
                 self._jobs.delete(job.id)
+            raise
         with _told():
             return _checked(self._jobs.get(job.id))
+
+    def _submit(self, order: Order, photo: str, mask: str) -> Job:
+        drawn = self._bytes(mask, "mask") if mask else None
+        return self._jobs.submit(order, self._bytes(photo, "photo"), drawn)[0]
 
     async def _report(self, id: str, ask: Ask) -> None:
         count = 0
@@ -196,7 +198,8 @@ def _checked(job: Job) -> Job:
     if job.error is not None:
         raise failure(job.error)
     if job.state is not State.DONE:
-        raise Stopping(f"the job is {job.state}", "a job that is done", "call again")
+        fix = f"ask for the record of {job.id} later, or call again"
+        raise Stopping(f"the job is {job.state}, and the server may be about to end", "a job that is done", fix)
     return job
 
 

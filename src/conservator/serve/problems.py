@@ -81,6 +81,8 @@ async def _invalid(request: Request, error: Exception) -> JSONResponse:
 async def _http(request: Request, error: Exception) -> JSONResponse:
     assert isinstance(error, HTTPException)
     headers = {name.replace("-", "_"): value for name, value in (error.headers or {}).items()}
+    if error.status_code == 405 and (known := request.app.methods(request.url.path)):
+        headers["Allow"] = ", ".join(sorted(known))
     got = f"{request.method} {request.url.path[:200]}" if error.status_code in (404, 405) else str(error.detail)
     return problem(error.status_code, "UsageError", got, "a request as in /openapi.json", **headers)
 

@@ -68,7 +68,7 @@ def token_from(file: Path | None) -> str | None:
 def guarded(jobs: Jobs, access: Access) -> ASGIApp:
     """The whole application, for any ASGI server that runs its lifespan."""
     metrics = Metrics()
-    app = application(jobs, metrics)
+    app = application(jobs, metrics, secured=access.token is not None)
     longest = 2 * jobs.limits.max_bytes + _FORM
     coded = longest * 4 // 3 + _FORM  # MCP carries pictures as base64
     manager = mount(app, jobs, coded)
@@ -96,7 +96,7 @@ def serve(place: Place, limits: Limits) -> None:
         logs.say("listening", url=url, version=__version__, token=place.token is not None)
         config = uvicorn.Config(
             guarded(jobs, Access(place.token, place.loopback)), log_config=None, access_log=False,
-            server_header=False, timeout_graceful_shutdown=max(1, round(place.grace)), limit_concurrency=200,
+            server_header=False, timeout_graceful_shutdown=max(1, round(place.grace)), limit_concurrency=100,
         )  # fmt: skip
         _Server(config, jobs).run(sockets=[listener])
     finally:

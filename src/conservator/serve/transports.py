@@ -47,7 +47,7 @@ class RecentEvents(EventStore):
 
     async def store_event(self, stream_id: StreamId, message: JSONRPCMessage | None) -> EventId:
         """Keep a message, and forget the oldest ones when there are too many; its id cannot be guessed."""
-        id, size = secrets.token_hex(16), 0 if message is None else len(message.model_dump_json())
+        id, size = secrets.token_hex(16), 100 + (0 if message is None else len(message.model_dump_json()))
         self._events[id] = (stream_id, message, size)
         self._taken += size
         while self._taken > self._most and len(self._events) > 1:

@@ -186,6 +186,13 @@ def test_paths_and_addresses_are_no_photographs(client: httpx2.Client, tmp_path:
         assert client.get(f"/v1/jobs/{id}/result").status_code in (404, 422)
 
 
+def test_the_description_asks_for_a_token_only_where_one_is_needed(client: httpx2.Client) -> None:
+    described = client.get("/openapi.json").json()
+    operations = [operation for path in described["paths"].values() for operation in path.values()]
+    assert len(operations) == 12 and not any("security" in operation for operation in operations)
+    assert described["components"]["schemas"]["Problem"]["required"]
+
+
 def test_every_answer_carries_security_headers(client: httpx2.Client) -> None:
     for path in ("/health", "/v1/tools", "/nowhere", "/metrics"):
         headers = client.get(path).headers

@@ -202,10 +202,13 @@ async def _sent(jobs: Jobs, id: str, last: int) -> AsyncIterator[str]:
 
 
 def _files(*media_types: str) -> dict[int | str, dict[str, Any]]:
-    content = {kind: {"schema": {"type": "string", "format": "binary"}} for kind in media_types}
+    json_object, other = {"type": "object"}, {"type": "string", "format": "binary"}
+    content = {kind: {"schema": json_object if kind.endswith("json") else other} for kind in media_types}
     return {200: {"description": "The file", "content": content}, **responses(404, 409)}
 
 
 def _stream(*statuses: int) -> dict[int | str, dict[str, Any]]:
-    content = {"text/event-stream": {"schema": {"type": "string"}}}
+    data = {"type": "string", "contentMediaType": "application/json", "contentSchema": {"type": "object"}}
+    names = {"id": {"type": "string"}, "event": {"type": "string"}, "data": data}
+    content = {"text/event-stream": {"itemSchema": {"type": "object", "properties": names}}}
     return {200: {"description": "The events", "content": content}, **responses(*statuses)}

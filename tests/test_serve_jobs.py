@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import resource
 import signal
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -16,7 +17,16 @@ from conservator.photo import encode
 from conservator.serve.jobs import ENDED, Job, Jobs, State
 from conservator.serve.limits import Limits
 from conservator.serve.orders import Order, RestoreOptions, TreatOptions
-from conservator.serve.refusals import KeyReused, NoSuchJob, NotReady, QueueFull, Stopping, TooLarge, UnknownFormat
+from conservator.serve.refusals import (
+    KeyReused,
+    NoRoom,
+    NoSuchJob,
+    NotReady,
+    QueueFull,
+    Stopping,
+    TooLarge,
+    UnknownFormat,
+)
 from serving import alive, encoded, png, slow, until, workers
 
 WHOLE = Order.restore(RestoreOptions())
@@ -237,3 +247,21 @@ def test_a_folder_serves_one_server_and_then_the_next(opened: Open, tmp_path: Pa
     assert not (tmp_path / "data/jobs/stray").exists()
     running(after, slow_one.id)
     assert (after.get(slow_one.id).attempt, after.get(slow_one.id).faults) == (2, 0)
+
+
+def test_a_full_disk_is_said_without_saying_where_and_breaks_nothing(opened: Open, worker: Callable[[], int]) -> None:
+    jobs = opened()
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (200_000, hard))
+    try:
+        with pytest.raises(NoRoom) as refused:
+            jobs.submit(WHOLE, slow())
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+    resource.prlimit(worker(), resource.RLIMIT_FSIZE, (5_000, hard))
+    job, _ = jobs.submit(WHOLE, png())
+    failed = ended(jobs, job.id)
+    assert failed.error == refused.value.to_dict() and "/" not in str(refused.value)
+    resource.prlimit(worker(), resource.RLIMIT_FSIZE, (soft, hard))
+    again, _ = jobs.submit(WHOLE, png())
+    assert ended(jobs, again.id).state is State.DONE

@@ -6,6 +6,7 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,7 @@ from conservator.errors import BudgetExceeded
 from conservator.files import make_folder
 from conservator.serve.limits import Limits
 from conservator.serve.logs import say
+from conservator.serve.refusals import keeping
 from conservator.serve.slots import Outcome, Slot, remove
 from conservator.serve.store import Job, State, Store
 
@@ -89,7 +91,8 @@ class Foreman:
         now = self._store.get(job.id)
         if now is None or now.state is not State.RUNNING:
             return None
-        make_folder(self.place(job))
+        with keeping():
+            make_folder(self.place(job))
         photo, mask = self._folder / job.id / "photo", self._folder / job.id / "mask"
         return job.order.model_dump() | {
             "photo": str(photo),
@@ -110,8 +113,7 @@ class Foreman:
         """Enter what became of an attempt; one whose worker died is tried again, within limits."""
         self.progress.pop(job.id, None)
         if "done" in outcome:
-            size = sum(file.stat().st_size for file in self.place(job).iterdir())
-            kept = self._store.finish(job, State.DONE, facts=outcome["done"], size=size)
+            kept = self._store.finish(job, State.DONE, facts=outcome["done"], size=_size(self.place(job)))
             self.seconds.append(time.time() - (job.started or time.time()))
         else:
             kept = False
@@ -142,3 +144,10 @@ class Foreman:
         got = f"{reason}, {self.limits.attempts} times now"
         told = {"type": "WorkerDied", "got": got, "wanted": "a job that ends", "fix": "shrink the photograph"}
         return self._store.finish(job, State.FAILED, error=told)
+
+
+def _size(folder: Path) -> int:
+    """Bytes of the files in a folder; 0 when it was deleted meanwhile."""
+    with suppress(OSError):
+        return sum(file.stat().st_size for file in folder.iterdir())
+    return 0

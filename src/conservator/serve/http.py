@@ -70,7 +70,7 @@ def _jobs(jobs: Jobs) -> APIRouter:
     def shown(id: str) -> JobState:
         return JobState.of(jobs.get(id), jobs.progress(id))
 
-    refused = responses(409, 413, 415, 429, 503)
+    refused = responses(409, 413, 415, 429, 503, 507)
     in_memory = BoundedSemaphore(4)  # uploads that are more than files on the disk
 
     @router.post("/v1/jobs", status_code=202, response_model=JobState, responses={200: {"model": JobState}, **refused})
@@ -129,7 +129,7 @@ def _jobs(jobs: Jobs) -> APIRouter:
 def _looking(jobs: Jobs) -> APIRouter:
     router = APIRouter()
 
-    @router.post("/v1/diagnose", responses=responses(413, 415, 429, 503))
+    @router.post("/v1/diagnose", responses=responses(413, 415, 429, 503, 507))
     async def diagnose(
         form: Annotated[PhotoForm, Form(media_type="multipart/form-data")], request: Request
     ) -> DiagnosisFound:

@@ -20,7 +20,7 @@ from conservator.files import make_folder, write_atomically
 from conservator.serve.foreman import Foreman, Listener
 from conservator.serve.limits import Limits
 from conservator.serve.orders import Order
-from conservator.serve.refusals import KeyReused, NoSuchJob, NotReady, QueueFull, Stopping
+from conservator.serve.refusals import KeyReused, NoSuchJob, NotReady, QueueFull, Stopping, keeping
 from conservator.serve.slots import remove
 from conservator.serve.store import ENDED, Job, State, Store
 
@@ -56,7 +56,7 @@ class Jobs:
 
         key   an earlier job with the same key and the same content is returned instead
 
-        Raises TooLarge, UnknownFormat, KeyReused, QueueFull, Stopping.
+        Raises TooLarge, UnknownFormat, KeyReused, QueueFull, NoRoom, Stopping.
         """
         digest = _digest(order, photo, mask)
         self.limits.check(photo, "a photograph")
@@ -163,10 +163,11 @@ class Jobs:
         id = secrets.token_hex(16)
         home = self._folder / id
         try:
-            make_folder(home)
-            write_atomically(home / "photo", photo)
-            if mask is not None:
-                write_atomically(home / "mask", mask)
+            with keeping():
+                make_folder(home)
+                write_atomically(home / "photo", photo)
+                if mask is not None:
+                    write_atomically(home / "mask", mask)
             self._store.add(id, order, digest=digest, key=key, size=len(photo) + len(mask or b""))
         except BaseException:
             remove(home)

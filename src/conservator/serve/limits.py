@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-import os
 from dataclasses import dataclass
 
 from conservator.errors import InputError, UsageError
+from conservator.models.runtime import thread_limit
 from conservator.pixels.codecs import measure
 from conservator.pixels.codecs.sniff import container_of
 from conservator.serve.refusals import TooLarge, UnknownFormat
+
+TOKEN_VARIABLE = "CONSERVATOR_TOKEN"
+"""Environment variable with the token that clients must present; a command line is for everyone to read."""
 
 
 @dataclass(frozen=True)
@@ -53,6 +56,5 @@ class Limits:
             raise TooLarge(got, f"at most {self.max_pixels / 1e6:g} megapixels", "shrink it")
 
     def threads(self) -> int:
-        """Threads of each worker, so that all of them together use the machine once."""
-        cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-        return max(1, cores // self.workers)
+        """Threads of each worker: all of them together use what one process may."""
+        return max(1, thread_limit() // self.workers)

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
-from conservator.errors import BudgetExceeded, ConservatorError, InputError, UsageError
+import sqlite3
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from conservator.errors import BudgetExceeded, ConservatorError, InputError, OutputError, UsageError
 
 
 class TooLarge(InputError):
@@ -43,6 +47,21 @@ class QueueFull(BudgetExceeded):
     def __init__(self, got: str, wanted: str = "", fix: str = "", retry_after: int = 1) -> None:
         super().__init__(got, wanted, fix)
         self.retry_after = retry_after
+
+
+class NoRoom(OutputError):
+    """The server cannot write, most likely because its disk is full; where it writes is nobody else's business."""
+
+    status = 507
+
+
+@contextmanager
+def keeping() -> Iterator[None]:
+    """Around whatever writes on the server: NoRoom when that fails."""
+    try:
+        yield
+    except (OutputError, OSError, sqlite3.OperationalError) as error:
+        raise NoRoom("the server cannot keep files", "room on its disk", "tell who runs it") from error
 
 
 class Stopping(ConservatorError):

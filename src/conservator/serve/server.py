@@ -21,12 +21,9 @@ from conservator.serve import logs
 from conservator.serve.guard import LOOPBACK, Access, Guard, Watcher
 from conservator.serve.http import application
 from conservator.serve.jobs import Jobs
-from conservator.serve.limits import Limits
+from conservator.serve.limits import TOKEN_VARIABLE, Limits
 from conservator.serve.metrics import Metrics
 from conservator.serve.transports import PATH, mount
-
-TOKEN_VARIABLE = "CONSERVATOR_TOKEN"
-"""Environment variable with the token that clients must present; a command line is for everyone to read."""
 
 _LEAST_TOKEN = 16
 _FORM = 2**20  # bytes of a body that are neither photograph nor mask

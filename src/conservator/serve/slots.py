@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import json
 import logging
 import os
@@ -11,16 +10,17 @@ import subprocess
 import sys
 import threading
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any, cast
 
-from conservator.errors import ConservatorError
 from conservator.models.runtime import THREADS_VARIABLE
+from conservator.serve.limits import TOKEN_VARIABLE, Limits
 from conservator.serve.store import Job
 
 if TYPE_CHECKING:
     from conservator.serve.foreman import Foreman
-    from conservator.serve.limits import Limits
 
 Outcome = dict[str, Any]
 """`{"done": facts}`, `{"failed": error}` or, when the worker died, `{}`."""
@@ -40,12 +40,9 @@ class Slot(threading.Thread):
     def run(self) -> None:
         """Work until there are no more jobs."""
         while not self._foreman.stopping:
-            try:
+            with self._patience():
                 if (job := self._foreman.next_job()) is not None:
                     self._work(job)
-            except Exception:  # a full disk under the book, most likely: nothing is lost, so try again
-                logging.getLogger(__name__).exception("a worker's thread stumbled")
-                time.sleep(1.0)
         self.stop()
 
     def _work(self, job: Job) -> None:
@@ -54,15 +51,28 @@ class Slot(threading.Thread):
         watch = threading.Timer(self._foreman.limits.max_seconds, self._expire, (job.id,))
         watch.start()
         outcome: Outcome = {}
-        try:
+        with self._patience():
             outcome = self._carry_out(job)
-        finally:
-            watch.cancel()
-            with self._lock:
-                self._job = None
-            if self._process.poll() is not None and not self._foreman.stopping:
-                self._process = _start(self._foreman.limits)
-            self._foreman.ended(job, outcome, overdue=self.overdue)
+        watch.cancel()
+        with self._lock:
+            self._job = None
+        if not outcome and not self._foreman.stopping:
+            self.stop()
+            self._process = _start(self._foreman.limits)
+        entered = False
+        while not entered:
+            with self._patience():
+                self._foreman.ended(job, outcome, overdue=self.overdue)
+                entered = True
+
+    @contextmanager
+    def _patience(self) -> Iterator[None]:
+        """What a full disk breaks is tried again: a job must neither be lost nor end the thread."""
+        try:
+            yield
+        except Exception:
+            logging.getLogger(__name__).exception("a worker's thread stumbled")
+            time.sleep(1.0)
 
     def kill(self, id: str) -> None:
         """Kill the worker if it is at this job, and at no other."""
@@ -75,11 +85,6 @@ class Slot(threading.Thread):
         self._process.kill()
         self._process.wait()
 
-    @property
-    def pid(self) -> int:
-        """Of the worker process."""
-        return self._process.pid
-
     def _expire(self, id: str) -> None:
         with self._lock:
             self.overdue = self._job == id
@@ -87,24 +92,17 @@ class Slot(threading.Thread):
 
     def _carry_out(self, job: Job) -> Outcome:
         # Asked after `_job` is set: a cancellation is either seen here, or finds the worker to kill.
-        try:
-            order = self._foreman.order(job)
-        except ConservatorError as error:
-            return {"failed": error.to_dict()}
-        if order is None:
-            return {}
+        order = self._foreman.order(job)
         stdin, stdout = cast("tuple[IO[str], IO[str]]", (self._process.stdin, self._process.stdout))
-        try:
-            stdin.write(json.dumps(order) + "\n")
-            stdin.flush()
-            for line in stdout:
-                told = json.loads(line)
-                if "event" not in told:
-                    return cast(Outcome, told)
-                self._foreman.heard(job, told["event"])
-        except (OSError, ValueError):  # a pipe that broke, a line that was cut
-            pass
-        self.stop()
+        if order is not None:
+            with suppress(OSError, ValueError):  # a pipe that broke, a line that was cut
+                stdin.write(json.dumps(order) + "\n")
+                stdin.flush()
+                for line in stdout:
+                    told = json.loads(line)
+                    if "event" not in told:
+                        return cast(Outcome, told)
+                    self._foreman.heard(job, told["event"])
         return {}
 
 
@@ -113,7 +111,8 @@ def _start(limits: Limits) -> subprocess.Popen[str]:
 
     package = str(Path(conservator.__file__).parents[1])
     path = os.pathsep.join(filter(None, [package, os.environ.get("PYTHONPATH")]))
-    environment = {THREADS_VARIABLE: str(limits.threads())} | os.environ | {"PYTHONPATH": path}
+    environment = os.environ | {THREADS_VARIABLE: str(limits.threads()), "PYTHONPATH": path}
+    environment.pop(TOKEN_VARIABLE, None)
     return subprocess.Popen(
         [sys.executable, "-m", "conservator.serve.worker"], env=environment, text=True, encoding="utf-8",
         stdin=subprocess.PIPE, stdout=subprocess.PIPE, start_new_session=True,
@@ -122,7 +121,7 @@ def _start(limits: Limits) -> subprocess.Popen[str]:
 
 def remove(folder: Path) -> None:
     """Delete a folder with all that is in it, if it is there."""
-    with contextlib.suppress(OSError):
+    with suppress(OSError):
         shutil.rmtree(folder)
 
 

@@ -15,6 +15,7 @@ from typing import Any
 
 from conservator.errors import InputError, UsageError
 from conservator.serve.orders import Order
+from conservator.serve.refusals import keeping
 
 SCHEMA = 1
 """Version of the file's layout."""
@@ -73,7 +74,8 @@ class Job:
 
 
 class Store:
-    """Jobs and their events. Safe to use from several threads; every method is one transaction.
+    """Jobs and their events. Safe to use from several threads; every method is one transaction,
+    and NoRoom when it cannot be written.
 
     The file belongs to one process at a time, and is free again however that process ends. UsageError when it is taken.
     """
@@ -109,14 +111,15 @@ class Store:
 
     @contextmanager
     def _change(self) -> Iterator[sqlite3.Connection]:
-        with self._lock:
+        with self._lock, keeping():
             self._book.execute("BEGIN IMMEDIATE")
             try:
                 yield self._book
+                self._book.execute("COMMIT")
             except BaseException:
-                self._book.execute("ROLLBACK")
+                if self._book.in_transaction:  # a full disk ends it by itself
+                    self._book.execute("ROLLBACK")
                 raise
-            self._book.execute("COMMIT")
 
     def _rows(self, query: str, *values: Any) -> list[sqlite3.Row]:
         with self._lock:

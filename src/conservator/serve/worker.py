@@ -18,8 +18,9 @@ from io import BytesIO
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from conservator.errors import ConservatorError, ModelMissing
+from conservator.errors import ConservatorError, InputError, ModelMissing, UsageError
 from conservator.files import write_atomically
+from conservator.serve.refusals import keeping
 
 if TYPE_CHECKING:
     from conservator.photo import Photo
@@ -46,7 +47,7 @@ def carry_out(job: dict[str, Any], tell: Tell) -> dict[str, Any]:
     out = Path(job["out"])
     if job["call"] == "diagnose":
         diagnosis = conservator.diagnose(photo)
-        write_atomically(out / "diagnosis.json", json.dumps(diagnosis.to_dict(), ensure_ascii=False).encode())
+        _keep(out / "diagnosis.json", json.dumps(diagnosis.to_dict(), ensure_ascii=False).encode())
         if job["preview"]:
             from conservator.report.overlay import overlay
 
@@ -76,7 +77,12 @@ def _preview(picture: Bytes, photo: Photo, out: Path) -> None:
 
     coded = BytesIO()
     Image.fromarray(picture).save(coded, "JPEG", quality=88, icc_profile=preview_profile(photo))
-    write_atomically(out / "preview.jpeg", coded.getvalue())
+    _keep(out / "preview.jpeg", coded.getvalue())
+
+
+def _keep(path: Path, data: bytes) -> None:
+    with keeping():
+        write_atomically(path, data)
 
 
 def _write(treatment: Treatment, out: Path, container: str, quality: int, report: bool) -> dict[str, Any]:
@@ -87,10 +93,10 @@ def _write(treatment: Treatment, out: Path, container: str, quality: int, report
     own = treatment.original.container
     chosen = container if container != "auto" else own if own in WRITERS else "png"
     picture = encode(treatment.photo, chosen, quality=quality)
-    write_atomically(out / f"result.{chosen}", picture)
-    write_atomically(out / "record.json", treatment.record.to_json().encode())
+    _keep(out / f"result.{chosen}", picture)
+    _keep(out / "record.json", treatment.record.to_json().encode())
     if report:
-        write_atomically(out / "report.html", render(treatment).encode())
+        _keep(out / "report.html", render(treatment).encode())
     data = treatment.record.data
     return {
         "container": chosen,
@@ -129,7 +135,8 @@ def outcome(job: dict[str, Any], tell: Tell) -> Event:
         told = {"type": "ModelMissing", "got": "a network that is not installed", "wanted": "its file on the server"}
         return {"failed": told | {"fix": "tell who runs the server"}, "traceback": traceback.format_exc()}
     except ConservatorError as error:
-        return {"failed": error.to_dict()}
+        theirs = isinstance(error, InputError | UsageError)
+        return {"failed": error.to_dict()} | ({} if theirs else {"traceback": traceback.format_exc()})
     except MemoryError:
         told = {"type": "MemoryError", "got": "the photograph needs more memory than there is"}
         return {"failed": told | {"wanted": "a smaller one", "fix": "shrink it, or pass a smaller tile"}}

@@ -183,6 +183,36 @@ def test_without_the_token_nobody_talks(server: Loopback) -> None:
     assert "let in" not in repr(refused.value)
 
 
+def test_a_session_goes_on_where_its_connection_broke(server: Loopback) -> None:
+    headers = {
+        "Authorization": f"Bearer {TOKEN}", "Accept": "application/json, text/event-stream",
+        "MCP-Protocol-Version": "2025-11-25",
+    }  # fmt: skip
+
+    def message(method: str, **more: object) -> dict[str, object]:
+        return {"jsonrpc": "2.0", "method": method} | more
+
+    def events(answer: httpx2.Response) -> Iterator[tuple[str, str]]:
+        for line in answer.iter_lines():
+            name, _, value = line.partition(": ")
+            if name == "id":
+                id = value
+            elif name == "data":
+                yield id, value
+
+    with httpx2.Client(base_url=server.url, headers=headers, timeout=120.0) as client:
+        who = {"protocolVersion": "2025-11-25", "capabilities": {}, "clientInfo": {"name": "test", "version": "1"}}
+        opened = client.post("/mcp", json=message("initialize", id=1, params=who))
+        client.headers["Mcp-Session-Id"] = opened.headers["mcp-session-id"]
+        client.post("/mcp", json=message("notifications/initialized"))
+        call = message("tools/call", id=2, params={"name": "list_tools", "arguments": {}})
+        with client.stream("POST", "/mcp", json=call) as answer:
+            first, *_, (_, result) = list(events(answer))
+        assert "joint" in result
+        with client.stream("GET", "/mcp", headers={"Last-Event-ID": first[0]}) as again:
+            assert any(data == result for _, data in events(again))
+
+
 def test_missed_messages_are_sent_again_within_bounds() -> None:
     from mcp.server.streamable_http import EventMessage
     from mcp_types import JSONRPCNotification

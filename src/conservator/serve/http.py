@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator
 from threading import BoundedSemaphore
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Form, Header, Path, Query, Request, Response, Security
+from fastapi import APIRouter, Form, Header, Path, Query, Request, Response, Security, UploadFile
 from fastapi.concurrency import run_in_threadpool
 from fastapi.responses import FileResponse, JSONResponse, StreamingResponse
 from fastapi.security import HTTPBearer
@@ -19,7 +19,7 @@ from conservator.serve import problems
 from conservator.serve.answers import DiagnosisFound, Health, JobState, ToolCard
 from conservator.serve.follow import follow
 from conservator.serve.forms import JobForm, PhotoForm, read
-from conservator.serve.jobs import ENDED, Jobs
+from conservator.serve.jobs import ENDED, Job, Jobs
 from conservator.serve.metrics import MEDIA_TYPE, Metrics
 from conservator.serve.openapi import Described
 from conservator.serve.orders import MEDIA_TYPES, Order
@@ -58,27 +58,38 @@ def application(jobs: Jobs, metrics: Metrics, *, secured: bool = False) -> Descr
     problems.install(app)
     # Only declared here: the guard checks the token before anything is read.
     token = [Security(HTTPBearer(auto_error=False))] if secured else []
-    for router in (_jobs(jobs), _looking(jobs), _counting(jobs, metrics)):
+    desk = _Desk(jobs)
+    for router in (_jobs(jobs, desk), _looking(jobs, desk), _counting(jobs, metrics)):
         app.include_router(router, dependencies=token)
     app.include_router(_health(jobs))
     return app
 
 
-def _jobs(jobs: Jobs) -> APIRouter:
+class _Desk:
+    """Takes uploads in, a few at a time: until then they are files, and afterwards they are files again."""
+
+    def __init__(self, jobs: Jobs) -> None:
+        self._jobs, self._turn = jobs, BoundedSemaphore(4)
+
+    def submit(
+        self, order: Order, photo: UploadFile, mask: UploadFile | None = None, key: str | None = None
+    ) -> tuple[Job, bool]:
+        with self._turn:
+            return self._jobs.submit(order, read(photo) or b"", read(mask), key=key)
+
+
+def _jobs(jobs: Jobs, desk: _Desk) -> APIRouter:
     router = APIRouter()
 
     def shown(id: str) -> JobState:
         return JobState.of(jobs.get(id), jobs.progress(id))
 
     refused = responses(409, 413, 415, 429, 503, 507)
-    in_memory = BoundedSemaphore(4)  # uploads that are more than files on the disk
 
     @router.post("/v1/jobs", status_code=202, response_model=JobState, responses={200: {"model": JobState}, **refused})
     def submit(form: Annotated[JobForm, Form(media_type="multipart/form-data")], key: Key = None) -> Response:
         """Submit a photograph; 202 with the new job, or 200 with the one that this idempotency key stands for."""
-        order = form.order()
-        with in_memory:
-            job, new = jobs.submit(order, read(form.photo) or b"", read(form.mask), key=key)
+        job, new = desk.submit(form.order(), form.photo, form.mask, key)
         headers = {"Location": f"/v1/jobs/{job.id}"}
         return JSONResponse(shown(job.id).model_dump(mode="json"), 202 if new else 200, headers)
 
@@ -126,7 +137,7 @@ def _jobs(jobs: Jobs) -> APIRouter:
     return router
 
 
-def _looking(jobs: Jobs) -> APIRouter:
+def _looking(jobs: Jobs, desk: _Desk) -> APIRouter:
     router = APIRouter()
 
     @router.post("/v1/diagnose", responses=responses(413, 415, 429, 503, 507))
@@ -134,8 +145,7 @@ def _looking(jobs: Jobs) -> APIRouter:
         form: Annotated[PhotoForm, Form(media_type="multipart/form-data")], request: Request
     ) -> DiagnosisFound:
         """What is wrong with a photograph and where; nothing of it is kept."""
-        photo = await run_in_threadpool(read, form.photo)
-        job, _ = await run_in_threadpool(jobs.submit, Order.diagnose(), photo or b"")
+        job, _ = await run_in_threadpool(desk.submit, Order.diagnose(), form.photo)
         try:
             return await _diagnosis(jobs, job.id, request)
         finally:

@@ -14,7 +14,7 @@ from conservator.errors import BudgetExceeded
 from conservator.files import make_folder
 from conservator.serve.limits import Limits
 from conservator.serve.logs import say
-from conservator.serve.refusals import keeping
+from conservator.serve.refusals import NoRoom, keeping
 from conservator.serve.slots import Outcome, Slot, remove
 from conservator.serve.store import Job, State, Store
 
@@ -69,7 +69,8 @@ class Foreman:
         for slot in self._slots:
             slot.join(max(0.0, end - time.monotonic()))
         for job in self._store.running():
-            self._store.requeue(job, "the server ended", fault=False)
+            with suppress(NoRoom):
+                self._store.requeue(job, "the server ended", fault=False)
             self.kill(job.id)
         for slot in self._slots:
             slot.join()

@@ -64,6 +64,8 @@ class Slot(threading.Thread):
             with self._patience():
                 self._foreman.ended(job, outcome, overdue=self.overdue)
                 entered = True
+            if self._foreman.stopping:  # what could not be entered, the next server begins again
+                return
 
     @contextmanager
     def _patience(self) -> Iterator[None]:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import signal
+import sys
 import tempfile
 from pathlib import Path
 
@@ -24,6 +26,7 @@ def mcp(
 
     logs.configure()
     os.umask(0o077)
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))  # so that the folder goes with us
     limits = Limits(workers, 32, round(max_megabytes * 1e6), round(max_megapixels * 1e6), max_seconds)
     with tempfile.TemporaryDirectory(prefix="conservator-mcp-") as folder:
         jobs = Jobs(Path(folder), limits)

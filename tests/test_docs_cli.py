@@ -96,3 +96,33 @@ def test_the_policy_that_is_read_line_by_line_is_the_one_that_runs() -> None:
 
 def test_the_table_of_policies_is_complete() -> None:
     assert re.findall(r"^\| `(\w+)` \|", POLICIES_PAGE, re.MULTILINE)[-len(POLICIES) :] == list(POLICIES)
+
+
+SERVER = (Path(__file__).parent.parent / "docs/server.md").read_text("utf-8")
+
+
+def test_the_examples_of_the_page_on_the_server_run(folder: Path, tmp_path_factory: pytest.TempPathFactory) -> None:
+    """Servers are started as the page says, but on a free port; all else is run as written."""
+    from conservator.benchmarks.loopback import Loopback
+
+    commands = re.findall(r"^\$ (.+)$", SERVER, re.MULTILINE)
+    with Loopback(folder / "data") as server:
+        lines = [command for command in commands if not command.startswith("conservator serve")]
+        lines = [re.sub(r"^curl ", "curl --fail-with-body ", line) for line in lines if "joinz" not in line]
+        address = "http://127.0.0.1:8000"
+        shell([line.replace(address, server.url) for line in lines], folder, tmp_path_factory.mktemp("tools") / "bin")
+        assert Image.open(folder / "street.restored.jpg").size == (104, 72)
+        (code,) = re.findall(r"^```python\n(.+?)^```", SERVER, re.MULTILINE | re.DOTALL)
+        code = code.replace(address, server.url)
+        done = subprocess.run([sys.executable, "-c", code], cwd=folder, capture_output=True, text=True)
+        assert done.returncode == 0, done.stderr
+        assert (folder / "restored.jpg").stat().st_size > 0
+
+
+def test_the_page_on_the_server_names_options_and_paths_that_exist(tmp_path: Path) -> None:
+    from typer.main import get_command
+
+    serve = get_command(app).commands["serve"]  # type: ignore[attr-defined]
+    known = {option for parameter in serve.params for option in parameter.opts}
+    lines = [line for line in SERVER.splitlines() if line.startswith("$ conservator serve") or line.count("`--")]
+    assert {option for line in lines for option in re.findall(r"(?<![\w-])--[a-z][a-z-]+", line)} <= known

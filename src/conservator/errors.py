@@ -18,6 +18,10 @@ class ConservatorError(Exception):
         parts = [got, f"wanted {wanted}" if wanted else "", fix]
         super().__init__("; ".join(part for part in parts if part))
 
+    def to_dict(self) -> dict[str, str]:
+        """JSON-ready: type, got, wanted and fix."""
+        return {"type": type(self).__name__, "got": self.got, "wanted": self.wanted, "fix": self.fix}
+
     def __reduce__(self) -> tuple[type[ConservatorError], tuple[str, str, str]]:
         return type(self), (self.got, self.wanted, self.fix)
 

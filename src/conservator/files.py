@@ -86,6 +86,14 @@ def write_atomically(path: Path, data: bytes, *, overwrite: bool = False, protec
             temporary.unlink()
 
 
+def make_folder(folder: Path) -> None:
+    """Create a folder and those above it; OutputError when that is impossible."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise OutputError(f"folder {folder}: {error.strerror}", "a place to write", "choose another") from error
+
+
 def check_place(path: Path, *, overwrite: bool, protect: Iterable[Path]) -> None:
     """OutputError when a file must not or cannot be written there; ask before long work."""
     try:

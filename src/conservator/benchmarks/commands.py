@@ -182,6 +182,29 @@ def speed(
 
 
 @app.command()
+def load(
+    jobs: Annotated[int, typer.Option(min=1, max=100_000, help="Photographs in all.")] = 100,
+    clients: Annotated[int, typer.Option(min=1, max=100, help="That submit at the same time.")] = 8,
+    workers: Annotated[int, typer.Option(min=1, help="Of the server.")] = 1,
+    max_queue: Annotated[int, typer.Option(min=0, help="Places in the server's queue.")] = 4,
+    side: Annotated[int, typer.Option(min=16, max=8192, help="Of the photographs in pixels.")] = 128,
+    kills: Annotated[int, typer.Option(min=0, max=100, help="Times the server is killed and started again.")] = 0,
+    seed: Seed = 0,
+    threads: Threads = None,
+    output: Output = None,
+) -> None:
+    """The server under load, on this machine only: waiting, turned away, lost."""
+    from conservator.benchmarks.load import run
+
+    bound_threads(threads)
+    found = run(
+        jobs=jobs, clients=clients, workers=workers, max_queue=max_queue, side=side, kills=kills, seed=seed,
+        on_row=lambda row: _tell({"photo": row["number"], "policy": row["state"]}),
+    )  # fmt: skip
+    _finish("load", found, seed, output)
+
+
+@app.command()
 def contact(
     folder: Annotated[Path, typer.Argument(help="Folder of photographs.")],
     output: Annotated[Path, typer.Option("--output", "-o", help="Picture file of the sheet.")],

@@ -12,8 +12,8 @@ from pathlib import Path
 from typing import Any, TypeAlias
 
 from conservator.benchmarks.machine import command_line, commit, machine
-from conservator.errors import InputError, OutputError, UsageError
-from conservator.files import write_atomically
+from conservator.errors import InputError, UsageError
+from conservator.files import make_folder, write_atomically
 
 SCHEMA = 1
 """Version of the result's layout."""
@@ -92,14 +92,6 @@ def write_result(
     make_folder(target.parent)
     write_atomically(target, _text(head, found.rows).encode(), overwrite=True)
     return target
-
-
-def make_folder(folder: Path) -> None:
-    """Create a folder and those above it; OutputError when that is impossible."""
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise OutputError(f"folder {folder}: {error.strerror}", "a place to write", "choose another") from error
 
 
 def load_result(path: Path) -> dict[str, Any]:

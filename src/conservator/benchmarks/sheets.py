@@ -10,8 +10,8 @@ import numpy as np
 
 from conservator.benchmarks.measuring import decibel, result_of
 from conservator.benchmarks.photos import Bytes, to_bytes
-from conservator.benchmarks.results import make_folder
 from conservator.degradations import NAMES
+from conservator.files import make_folder
 from conservator.pixels.types import Maps
 from conservator.synthesis import Sample
 

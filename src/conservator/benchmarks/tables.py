@@ -6,9 +6,9 @@ import re
 from pathlib import Path
 from typing import Any
 
-from conservator.benchmarks.results import RESULTS, load_result, make_folder, table
+from conservator.benchmarks.results import RESULTS, load_result, table
 from conservator.errors import InputError
-from conservator.files import write_atomically
+from conservator.files import make_folder, write_atomically
 
 PAGE = Path("docs/benchmarks.md")
 

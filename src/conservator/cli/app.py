@@ -9,8 +9,10 @@ import typer
 from conservator.cli.bench import bench
 from conservator.cli.diagnose import diagnose
 from conservator.cli.failures import Commands
+from conservator.cli.mcp import mcp
 from conservator.cli.replay import replay
 from conservator.cli.restore import restore
+from conservator.cli.serve import serve
 from conservator.cli.synth import synth
 from conservator.cli.tools import tools
 from conservator.cli.treat import treat
@@ -24,7 +26,7 @@ app = typer.Typer(
     help="Restores photographs region by region: finds what is wrong and where, treats only that, keeps a record.",
 )
 
-for command in (restore, diagnose, treat, replay, synth):
+for command in (restore, diagnose, treat, replay, synth, serve, mcp):
     app.command()(command)
 app.add_typer(tools, name="tools")
 # Whatever follows belongs to the benchmark's own command line, --help included.

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -62,7 +62,7 @@ def show(chosen: Iterable[Tool], as_json: bool) -> None:
     from rich.table import Table
 
     if as_json:
-        print(json.dumps([describe(tool) for tool in chosen], indent=2, ensure_ascii=False))
+        print(json.dumps([tool.to_dict() for tool in chosen], indent=2, ensure_ascii=False))
         return
     table = Table("tool", "treats", "kind", "licence", "summary")
     for tool in chosen:
@@ -70,28 +70,3 @@ def show(chosen: Iterable[Tool], as_json: bool) -> None:
         kinds = ", ".join(kind.replace("_", " ") for kind in card.treats)
         table.add_row(card.name, kinds, str(card.kind), card.licence, card.summary)
     Console().print(table)
-
-
-def describe(tool: Tool) -> dict[str, Any]:
-    """A tool's card as JSON."""
-    card = tool.card
-    return {
-        "name": card.name,
-        "treats": list(card.treats),
-        "stage": str(card.stage),
-        "kind": str(card.kind),
-        "tiles": str(card.tiles),
-        "halo": card.halo,
-        "multiple_of": card.multiple_of,
-        "side": card.side,
-        "scale": card.scale,
-        "models": [*card.models, *tool.weights],
-        "weights": dict(tool.weights),
-        "licence": card.licence,
-        "source": card.source,
-        "summary": card.summary,
-        "options": {
-            name: {"type": option.type.__name__, "default": option.default, "choices": list(option.choices)}
-            for name, option in tool.options.items()
-        },
-    }

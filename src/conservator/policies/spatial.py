@@ -39,4 +39,4 @@ def by_stage(session: Session) -> Iterator[tuple[str, Step | None]]:
             tool = session.specialist(kind)
             treats = tuple(k for k in session.wanted() if tool and k in tool.card.treats and k not in tried)
             tried.update(treats or {kind})
-            yield kind, tool and Step(tool.name, treats, reason=f"{stage}: {', '.join(treats)} found")
+            yield kind, Step(tool.name, treats, reason=f"{stage}: {', '.join(treats)} found") if tool else None

@@ -113,6 +113,30 @@ class Tool:
         """The given options, converted where that loses nothing; UsageError when the tool does not take one of them."""
         return {name: Option.find(self.name, self.options, name).checked(value) for name, value in options.items()}
 
+    def to_dict(self) -> dict[str, Any]:
+        """The card, the weights and the options; JSON-ready."""
+        card = self.card
+        return {
+            "name": card.name,
+            "treats": list(card.treats),
+            "stage": str(card.stage),
+            "kind": str(card.kind),
+            "tiles": str(card.tiles),
+            "halo": card.halo,
+            "multiple_of": card.multiple_of,
+            "side": card.side,
+            "scale": card.scale,
+            "models": [*card.models, *self.weights],
+            "weights": dict(self.weights),
+            "licence": card.licence,
+            "source": card.source,
+            "summary": card.summary,
+            "options": {
+                name: {"type": option.type.__name__, "default": option.default, "choices": list(option.choices)}
+                for name, option in self.options.items()
+            },
+        }
+
 
 def tool(
     *,

@@ -2,20 +2,24 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from types import MappingProxyType
 
-from PIL import Image
+from PIL import Image, ImageFile
+from PIL.AvifImagePlugin import AvifImageFile
 from PIL.BmpImagePlugin import BmpImageFile
 from PIL.JpegImagePlugin import JpegImageFile
+from PIL.PngImagePlugin import PngImageFile
+from PIL.TiffImagePlugin import TiffImageFile
 from PIL.WebPImagePlugin import WebPImageFile
 
 from conservator.errors import ConservatorError, InputError, OutputError, UsageError
 from conservator.pixels.codecs.avif import decode_avif
 from conservator.pixels.codecs.extras import decode_heic, decode_raw
-from conservator.pixels.codecs.pillow import decode_loaded, decode_pillow, unread_bytes
+from conservator.pixels.codecs.pillow import decode_loaded, decode_pillow, open_image, unread_bytes
 from conservator.pixels.codecs.pillow_writer import encode_avif, encode_bmp, encode_jpeg, encode_webp
 from conservator.pixels.codecs.png import decode_png, encode_png
 from conservator.pixels.codecs.sniff import container_of
@@ -52,6 +56,17 @@ _READERS: Mapping[str, Callable[[bytes, int], Frame]] = MappingProxyType(
     }
 )
 
+_HEADERS: Mapping[str, type[ImageFile.ImageFile]] = MappingProxyType(
+    {
+        "jpeg": JpegImageFile,
+        "png": PngImageFile,
+        "webp": WebPImageFile,
+        "tiff": TiffImageFile,
+        "avif": AvifImageFile,
+        "bmp": BmpImageFile,
+    }
+)
+
 WRITERS: Mapping[str, Writer] = MappingProxyType(
     {
         "jpeg": Writer(encode_jpeg, 65500, alpha=False),
@@ -81,6 +96,19 @@ def decode(data: bytes, *, max_pixels: int, suffix: str = "") -> Frame:
     container = container_of(data, suffix)
     with _named_errors(f"a {container} file"):
         return _READERS[container](data, max_pixels)
+
+
+def measure(data: bytes) -> tuple[int, int] | None:
+    """Height and width that a file's header promises, not turned upright; None where only decoding tells.
+
+    Nothing is decoded, and damage is no error here: opening the file will say what is wrong with it.
+    """
+    try:
+        kind = _HEADERS[container_of(data)]
+        width, height = open_image(data, kind, sys.maxsize).size
+    except Exception:  # headers that Pillow cannot read raise whatever they like; other readers may still know them
+        return None
+    return height, width
 
 
 def decode_image(image: Image.Image, *, max_pixels: int) -> Frame:

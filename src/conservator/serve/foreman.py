@@ -1,0 +1,154 @@
+"""Gives jobs to the workers and enters what became of them."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections import deque
+from collections.abc import Callable
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+from conservator.errors import BudgetExceeded
+from conservator.files import make_folder
+from conservator.serve.limits import Limits
+from conservator.serve.logs import say
+from conservator.serve.refusals import NoRoom, keeping
+from conservator.serve.slots import Outcome, Slot, remove
+from conservator.serve.store import Job, State, Store
+
+Listener = Callable[[str], None]
+"""Called, from any thread, with the id of a job that has news."""
+
+
+class Foreman:
+    """Between the book and the workers.
+
+    announce   is told of every job with news
+    progress   of the step that each running job is at: tool, and tiles done of total
+    deaths     of workers so far
+    """
+
+    def __init__(self, store: Store, folder: Path, limits: Limits, announce: Listener) -> None:
+        self.limits, self.stopping, self.deaths = limits, False, 0
+        self.progress: dict[str, dict[str, Any]] = {}
+        self.seconds: deque[float] = deque(maxlen=20)
+        self._store, self._folder, self._announce = store, folder, announce
+        self._news = threading.Condition()
+        for job in store.running():
+            remove(self.place(job))
+            self._again(job, "the server was killed")
+        self._slots = [Slot(self, f"worker-{number}") for number in range(1, limits.workers + 1)]
+        for slot in self._slots:
+            slot.start()
+
+    def place(self, job: Job) -> Path:
+        """Folder of what an attempt makes: a worker that outlived its server writes where nobody looks."""
+        return self._folder / job.id / f"attempt-{job.attempt}"
+
+    def wake(self) -> None:
+        """There is a job."""
+        with self._news:
+            self._news.notify_all()
+
+    def kill(self, id: str) -> None:
+        """Stop the worker that is at a job, if one is."""
+        for slot in self._slots:
+            slot.kill(id)
+
+    def stop(self) -> None:
+        """Begin nothing more."""
+        self.stopping = True
+        self.wake()
+
+    def close(self, grace: float) -> None:
+        """Stop; what still runs after `grace` seconds waits for the next server."""
+        self.stop()
+        end = time.monotonic() + grace
+        for slot in self._slots:
+            slot.join(max(0.0, end - time.monotonic()))
+        for job in self._store.running():
+            with suppress(NoRoom):
+                self._store.requeue(job, "the server ended", fault=False)
+            self.kill(job.id)
+        for slot in self._slots:
+            slot.join()
+
+    def next_job(self) -> Job | None:
+        """The oldest job that waits; blocks until there is one. None when the server stops."""
+        with self._news:
+            while not self.stopping:
+                if (job := self._store.claim()) is not None:
+                    break
+                self._news.wait()
+            else:
+                return None
+        self._announce(job.id)
+        return job
+
+    def order(self, job: Job) -> dict[str, Any] | None:
+        """What a worker is sent, see `worker.carry_out`; None when the job was cancelled meanwhile."""
+        now = self._store.get(job.id)
+        if now is None or now.state is not State.RUNNING:
+            return None
+        with keeping():
+            make_folder(self.place(job))
+        photo, mask = self._folder / job.id / "photo", self._folder / job.id / "mask"
+        return job.order.model_dump() | {
+            "photo": str(photo),
+            "mask": str(mask) if mask.exists() else None,
+            "out": str(self.place(job)),
+            "max_pixels": self.limits.max_pixels,
+        }
+
+    def heard(self, job: Job, event: dict[str, Any]) -> None:
+        """Keep an event; of tiles only the latest."""
+        if event["seq"] < 0:
+            self.progress[job.id] = {name: event[name] for name in ("tool", "done", "total")}
+        else:
+            self._store.tell(job.id, {name: value for name, value in event.items() if name != "seq"})
+        self._announce(job.id)
+
+    def ended(self, job: Job, outcome: Outcome, *, overdue: bool) -> None:
+        """Enter what became of an attempt; one whose worker died is tried again, within limits."""
+        self.progress.pop(job.id, None)
+        if "done" in outcome:
+            kept = self._store.finish(job, State.DONE, facts=outcome["done"], size=_size(self.place(job)))
+            self.seconds.append(time.time() - (job.started or time.time()))
+        else:
+            kept = False
+            self._fail(job, outcome, overdue)
+        if not kept:
+            remove(self.place(job))
+        if self._store.get(job.id) is None:  # deleted meanwhile
+            remove(self._folder / job.id)
+        self._announce(job.id)
+
+    def _fail(self, job: Job, outcome: Outcome, overdue: bool) -> None:
+        if "traceback" in outcome:
+            say("failed", job=job.id[:8], traceback=outcome["traceback"])
+        if "failed" in outcome:
+            self._store.finish(job, State.FAILED, error=outcome["failed"])
+        elif overdue:
+            got, wanted = "the job took too long", f"at most {self.limits.max_seconds:g} s"
+            self._store.finish(job, State.FAILED, error=BudgetExceeded(got, wanted, "shrink the photograph").to_dict())
+        else:
+            self.deaths += self._again(job, "its worker died")
+
+    def _again(self, job: Job, reason: str) -> bool:
+        """Queue an attempt that broke off once more, or give it up; False when it was cancelled, and so broke off."""
+        if job.faults + 1 < self.limits.attempts:
+            changed = self._store.requeue(job, reason, fault=True)
+            self.wake()
+            return changed
+        got = f"{reason}, {self.limits.attempts} times now"
+        told = {"type": "WorkerDied", "got": got, "wanted": "a job that ends", "fix": "shrink the photograph"}
+        return self._store.finish(job, State.FAILED, error=told)
+
+
+def _size(folder: Path) -> int:
+    """Bytes of the files in a folder; 0 when it was deleted meanwhile."""
+    with suppress(OSError):
+        return sum(file.stat().st_size for file in folder.iterdir())
+    return 0

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
         ToolFailed,
         UsageError,
     )
+    from conservator.folders.batch import batch
     from conservator.photo import Photo, open_photo
     from conservator.record import Record
     from conservator.tools.added import add_tool, remove_tool
@@ -35,6 +36,7 @@ _HOME = {
     "Photo": "photo",
     "open_photo": "photo",
     "Record": "record",
+    "batch": "folders.batch",
     **dict.fromkeys(("add_tool", "remove_tool"), "tools.added"),
     **dict.fromkeys(("Treatment", "diagnose", "replay", "restore", "treat"), "treatment"),
     **dict.fromkeys(
@@ -58,6 +60,7 @@ __all__ = [
     "Treatment",
     "UsageError",
     "add_tool",
+    "batch",
     "diagnose",
     "open_photo",
     "remove_tool",

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
+
+from conservator.models.runtime import bound_threads
 
 if TYPE_CHECKING:
     from conservator.benchmarks.results import Findings
@@ -145,19 +146,6 @@ def tables(
 
     changed = write_tables(results, page)
     typer.echo(f"{page}: {'written' if changed else 'up to date'}")
-
-
-def bound_threads(threads: int | None) -> None:
-    """Bound the threads of this process and of those it starts; None leaves every core."""
-    if threads is None:
-        return
-    import cv2
-
-    from conservator.models.runtime import THREADS_VARIABLE
-
-    # `restore` forgets set_threads when it is called without a number, but never the environment.
-    os.environ[THREADS_VARIABLE] = str(threads)
-    cv2.setNumThreads(threads)
 
 
 def _tell(row: dict[str, Any]) -> None:

@@ -119,6 +119,20 @@ def speed(
 
 
 @app.command()
+def kills(
+    photos: Annotated[int, typer.Option(min=2, help="Small photographs in the folder.")] = 12,
+    kill: Annotated[int, typer.Option(min=1, help="How often the batch is killed.")] = 100,
+    workers: Annotated[int, typer.Option(min=1, help="Processes of the batch.")] = 2,
+    seed: Seed = 0,
+    output: Output = None,
+) -> None:
+    """A batch killed at random moments: half, lost and doubled photographs."""
+    from conservator.benchmarks.kills import run
+
+    _finish("kills", run(photos=photos, kills=kill, workers=workers, seed=seed, on_row=_tell), seed, output)
+
+
+@app.command()
 def contact(
     folder: Annotated[Path, typer.Argument(help="Folder of photographs.")],
     output: Annotated[Path, typer.Option("--output", "-o", help="Picture file of the sheet.")],

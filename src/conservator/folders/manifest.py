@@ -144,10 +144,6 @@ class Manifest:
         rows = self._run(f"SELECT {sums} FROM photographs WHERE state = 'done' GROUP BY 1 ORDER BY 2 DESC, 1")
         return [Treated(*row) for row in rows]
 
-    def outputs(self) -> list[tuple[str, str]]:
-        """(path, output) of the photographs that are done, by path."""
-        return list(self._run("SELECT path, output FROM photographs WHERE state = 'done' ORDER BY path"))
-
     def _lock(self, path: Path) -> None:
         """Hold the folder until this process ends, however it ends."""
         base = self._connect(path, patience=0.0)
@@ -214,6 +210,17 @@ class Manifest:
         except (sqlite3.Error, OSError) as error:
             fix = "make room, choose another folder, or move the file away to begin anew"
             raise OutputError(f"{self.path}: {error}", "a manifest that can be written", fix) from error
+
+
+def done_in(folder: Path) -> list[str]:
+    """Outputs of the photographs that a manifest in this folder calls done; none when there is no manifest yet."""
+    path = folder / "manifest.sqlite"
+    if not path.exists():
+        return []
+    with contextlib.closing(sqlite3.connect(path, timeout=30.0)) as base:
+        if base.execute("PRAGMA user_version").fetchone() == (0,):
+            return []
+        return [output for (output,) in base.execute("SELECT output FROM photographs WHERE state = 'done'")]
 
 
 def key(name: str) -> str:

@@ -73,11 +73,10 @@ def test_every_option_that_the_page_names_exists() -> None:
     assert set(re.findall(r"(?<![\w-])--[a-z][a-z-]+", PAGE)) <= known
 
 
-CHECKPOINTS = (Path(__file__).parent.parent / "docs/checkpoints.md").read_text("utf-8")
-
-
-def test_the_examples_of_the_page_on_checkpoints_run(folder: Path, tmp_path_factory: pytest.TempPathFactory) -> None:
-    shell(re.findall(r"^\$ (.+)$", CHECKPOINTS, re.MULTILINE), folder, tmp_path_factory.mktemp("tools") / "bin")
-    for code in re.findall(r"^```python\n(.+?)^```", CHECKPOINTS, re.MULTILINE | re.DOTALL):
+@pytest.mark.parametrize("name", ["checkpoints", "batch"])
+def test_the_examples_of_a_page_run(name: str, folder: Path, tmp_path_factory: pytest.TempPathFactory) -> None:
+    page = (Path(__file__).parent.parent / f"docs/{name}.md").read_text("utf-8")
+    shell(re.findall(r"^\$ (.+)$", page, re.MULTILINE), folder, tmp_path_factory.mktemp("tools") / "bin")
+    for code in re.findall(r"^```python\n(.+?)^```", page, re.MULTILINE | re.DOTALL):
         done = subprocess.run([sys.executable, "-c", code], cwd=folder, capture_output=True, text=True)
         assert done.returncode == 0, done.stderr

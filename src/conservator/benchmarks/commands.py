@@ -119,6 +119,27 @@ def speed(
 
 
 @app.command()
+def throughput(
+    folder: Folder,
+    workers: Annotated[
+        list[int] | None, typer.Option(min=1, help="Number of workers; repeatable. Default: 1, 2, 4 … to every core.")
+    ] = None,
+    ray: Annotated[str | None, typer.Option(metavar="ADDRESS", help="Measure on a Ray cluster.")] = None,
+    limit: Limit = None,
+    threads: Threads = None,
+    output: Output = None,
+) -> None:
+    """Photographs per hour against the number of workers."""
+    from conservator.benchmarks.photos import photographs
+    from conservator.benchmarks.throughput import run
+    from conservator.models.runtime import thread_limit
+
+    counts = workers or [2**power for power in range(thread_limit().bit_length())]
+    found = run(photographs(folder, limit), workers=counts, threads=threads, ray=ray, on_row=_tell)
+    _finish("throughput", found, None, output)
+
+
+@app.command()
 def kills(
     photos: Annotated[int, typer.Option(min=2, help="Small photographs in the folder.")] = 12,
     kill: Annotated[int, typer.Option(min=1, help="How often the batch is killed.")] = 100,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import shutil
 import sqlite3
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -209,7 +210,15 @@ class Manifest:
             yield
         except (sqlite3.Error, OSError) as error:
             fix = "make room, choose another folder, or move the file away to begin anew"
-            raise OutputError(f"{self.path}: {error}", "a manifest that can be written", fix) from error
+            raise OutputError(f"{self.path}: {error}{_room(self.path)}", "a manifest to write in", fix) from error
+
+
+def _room(path: Path) -> str:
+    """What SQLite calls an I/O error is most often a full disk."""
+    try:
+        return f" ({shutil.disk_usage(path.parent).free / 1e6:.1f} MB free)"
+    except OSError:
+        return ""
 
 
 def done_in(folder: Path) -> list[str]:

@@ -13,6 +13,7 @@ from PIL import Image
 import conservator
 from batches import Here, Listener, album, results, rows
 from command_line import contents, photograph, run
+from conservator.benchmarks import throughput
 from conservator.errors import InputError, OutputError, UsageError
 from conservator.folders.batch import KEPT, Folder
 from conservator.folders.manifest import Manifest
@@ -213,3 +214,15 @@ def test_options_that_make_no_sense_for_a_folder_are_named(tmp_path: Path) -> No
         batch(source, tmp_path / "out", mask="sky.png")
     with pytest.raises(InputError, match="no folder"):
         batch(source / "0/p0.png", tmp_path / "out")
+
+
+def test_throughput_counts_every_photograph_and_compares_with_the_first(tmp_path: Path) -> None:
+    source = album(tmp_path / "in")
+    found = throughput.run(sorted(source.rglob("*.png")), workers=[1, 2], threads=2)
+    (table,) = found.summary.values()
+    assert [(row["workers"], row["photos"]) for row in found.rows] == [(1, 3), (2, 3)]
+    one, two = table
+    assert (one["faster_ratio"], one["efficiency_percent"]) == (1.0, 100.0)
+    assert two["efficiency_percent"] == pytest.approx(50.0 * two["faster_ratio"])
+    assert one["photos per hour"] == round(3600 * 3 / one["seconds"])
+    assert one["per_megapixel_seconds"] == pytest.approx(one["seconds"] / (3 * 72 * 104 / 1e6))

@@ -13,6 +13,8 @@ from typing import Any
 
 import numpy as np
 
+from conservator.degradations import NAMES
+from conservator.diagnosis import Diagnosis
 from conservator.errors import InputError, UsageError
 from conservator.folders.executor import Executor
 from conservator.folders.manifest import Entry, Manifest, Signature, Treated, key
@@ -21,6 +23,7 @@ from conservator.folders.pictures import pictures_below
 from conservator.folders.processes import Processes
 from conservator.folders.results import AUTO, CONTAINERS, LOSSLESS, Targets
 from conservator.folders.work import Job
+from conservator.treatment import restore
 
 KEPT = ".conservator"
 """Folder inside the output folder for the manifest and unfinished files; hidden, so that no search finds it."""
@@ -112,8 +115,6 @@ class Folder:
     @property
     def settings(self) -> dict[str, Any]:
         """What results depend on, JSON values: the manifest remembers them."""
-        from conservator.treatment import restore
-
         usual = {name: signature(restore).parameters[name].default for name in OPTIONS - {"cache"}}
         call = {name: self.options.get(name, default) for name, default in usual.items()}
         own = {"input": str(self.source.resolve()), "ext": self.ext, "quality": self.quality, "records": self.records}
@@ -133,16 +134,17 @@ class Folder:
 
     def photographs(self, on_error: Callable[[InputError], None]) -> dict[str, Signature]:
         """Every photograph below the input folder by its path there, sorted, the output folder left out."""
-        output = self.output.absolute()
+        here, there = self.source.resolve(), self.output.resolve()
         found = {}
         for path in sorted(pictures_below(self.source, on_error)):
-            if path.absolute().is_relative_to(output):
+            name = path.relative_to(self.source)
+            if (here / name).is_relative_to(there):
                 continue
             try:
                 status = path.stat()
             except OSError:  # gone since it was listed
                 continue
-            found[path.relative_to(self.source).as_posix()] = Signature(status.st_size, status.st_mtime_ns)
+            found[name.as_posix()] = Signature(status.st_size, status.st_mtime_ns)
         return found
 
     def targets(self, name: str) -> Targets:
@@ -164,10 +166,6 @@ class Folder:
 
 def _try_call(options: Mapping[str, Any]) -> None:
     """The call on a clean picture: what it refuses there, it would refuse for every photograph."""
-    from conservator.degradations import NAMES
-    from conservator.diagnosis import Diagnosis
-    from conservator.treatment import restore
-
     maps = np.zeros((len(NAMES), 1, 1), np.float32)
     clean = Diagnosis((8, 8), maps, maps, maps, maps, np.zeros((1, 1, 3), np.float32))
     restore(np.zeros((8, 8, 3), np.uint8), perceiver=lambda samples: clean, **{**options, "cache": None})
@@ -184,7 +182,7 @@ class _Run:
     retry_failed: bool
     on_scan: OnScan
     on_photo: OnPhoto
-    _told: set[str] = field(default_factory=set)
+    _settled: dict[str, Signature | None] = field(default_factory=dict)
 
     def once(self) -> None:
         """Restore what there is."""
@@ -198,7 +196,9 @@ class _Run:
         before: dict[str, Signature] = {}
         while True:
             found = self.folder.photographs(self._unreadable)
-            self._restore({name: now for name, now in found.items() if before.get(name) == now})
+            stable = {name: now for name, now in found.items() if before.get(name) == now}
+            if new := {name: now for name, now in stable.items() if self._settled.get(name) != now}:
+                self._restore(new)
             before = found
             time.sleep(every)
 
@@ -208,20 +208,22 @@ class _Run:
         todo = [name for name, now in found.items() if self._needed(name, now, known.get(name))]
         self.manifest.expect({name: found[name] for name in todo}, ours=self.overwrite)
         self.on_scan(len(todo))
-        for name in sorted(found.keys() - set(todo) - self._told):
-            self._tell(name, self.folder.source / name, self._earlier(name, known[name]))
+        for name in sorted(found.keys() - set(todo)):
+            self._settle(name, found[name], self._earlier(name, known[name]))
+        if not todo:
+            return
         names = {self.folder.source / name: name for name in todo}
         ours = {name for name in todo if self.overwrite or (name in known and known[name].ours)}
         for job, outcome in self.workers.map(self._claimed(todo, ours)):
             name = names[job.source]
             self.manifest.finish(name, job.targets.files[0].relative_to(self.folder.output).as_posix(), outcome)
-            self._tell(name, job.source, outcome)
+            self._settle(name, found[name], outcome)
 
     def _needed(self, name: str, now: Signature, entry: Entry | None) -> bool:
         if entry is None or entry.signature != now or entry.state in ("pending", "running"):
             return True
         if entry.state == "failed":
-            return self.retry_failed and name not in self._told
+            return self.retry_failed
         return not self.folder.targets(name).files[0].exists()
 
     def _claimed(self, todo: Iterable[str], ours: set[str]) -> Iterator[Job]:
@@ -238,9 +240,10 @@ class _Run:
         return Outcome(Status.SKIPPED, "done earlier", {"output": output}, earlier=True)
 
     def _unreadable(self, error: InputError) -> None:
-        if str(error) not in self._told:
-            self._tell(str(error), self.folder.source, Outcome.failed(error))
+        if str(error) not in self._settled:
+            self._settled[str(error)] = None
+            self.on_photo(self.folder.source, Outcome.failed(error))
 
-    def _tell(self, name: str, path: Path, outcome: Outcome) -> None:
-        self._told.add(name)
-        self.on_photo(path, outcome)
+    def _settle(self, name: str, now: Signature, outcome: Outcome) -> None:
+        self._settled[name] = now
+        self.on_photo(self.folder.source / name, outcome)

@@ -50,22 +50,24 @@ class Processes:
         """See `Executor.map`."""
         queue = Queue(jobs)
         while True:
-            while (worker := self._free()) is not None and (job := queue.next()) is not None:
-                worker.give(job)
-            busy = {worker.pipe: worker for worker in self._staff if worker.job is not None}
+            while len(self._busy()) < self.workers and (job := queue.next()) is not None:
+                self._free().give(job)
+            busy = self._busy()
             if not busy:
                 return
-            for pipe in wait(list(busy)):
-                yield from self._collect(busy[pipe], queue)  # type: ignore[index]
+            for pipe in wait([worker.pipe for worker in busy.values()]):
+                yield from self._collect(busy[pipe], queue)
 
-    def _free(self) -> _Worker | None:
-        """An idle worker that lives, a new one while there are too few, or None."""
+    def _busy(self) -> dict[object, _Worker]:
+        """Workers at a job, by their pipes."""
+        return {worker.pipe: worker for worker in self._staff if worker.job is not None}
+
+    def _free(self) -> _Worker:
+        """An idle worker that lives, or a new one."""
         for worker in [worker for worker in self._staff if worker.job is None]:
             if worker.alive:
                 return worker
             self._staff.remove(worker)
-        if len(self._staff) == self.workers:
-            return None
         self._staff.append(_Worker(self._threads))
         return self._staff[-1]
 
@@ -97,6 +99,8 @@ class _Worker:
     def death(self) -> str:
         """How the process ended."""
         self._process.join(_PATIENCE)
+        self._process.kill()  # one that closed its pipe and lives on is of no use
+        self._process.join()
         code = self._process.exitcode
         return signal.Signals(-code).name if code is not None and code < 0 else f"exit code {code}"
 

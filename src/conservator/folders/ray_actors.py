@@ -153,7 +153,8 @@ class RayActors:
             raise ToolFailed(f"no actor comes up: {lines[-1]}", "Conservator on every node", "install it") from error
 
     def _finish(self, actor: Any, job: Job, result: Made | Outcome) -> Outcome:
-        self._loads[actor] -= 1
+        if actor in self._loads:  # it may have died since it gave this result
+            self._loads[actor] -= 1
         if isinstance(result, Outcome):
             return result
         try:

@@ -144,7 +144,7 @@ def recipe() -> Recipe:
         },
         validate=validate,
         batch=12,
-        steps=10500,
+        steps=5200,
         rate=2e-3,
     )
 

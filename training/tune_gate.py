@@ -2,8 +2,9 @@
 
     CONSERVATOR_DATA=../shared/data python training/tune_gate.py        (after tone.py)
 
-A third of the photographs is left undamaged, a third suffers from haze or exposure in places, a third also from local
-damage. Every setting treats one kind in all of them with the tone tool and prints one JSON line.
+A quarter of the pictures is left undamaged, a quarter suffers from haze or exposure in places, a quarter also from
+local damage, a quarter from haze or exposure all over. Half of the pictures are close-ups, where what is naturally dark
+or pale fills the frame. Every setting treats one kind in all of them with the tone tool and prints one JSON line.
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ from conservator.perception import Gate, observe
 from conservator.pixels.reduce import cell_means
 from conservator.pixels.types import Maps, Pixels, Samples, to_pixels, to_samples
 from conservator.quality.reference import psnr
-from conservator.synthesis import degrade, draw_spatial
+from conservator.synthesis import Damage, degrade, draw_global, draw_spatial
 from conservator.tools import engine
 from conservator.tools.registry import TOOLS
 from data import Photographs
@@ -36,9 +37,8 @@ def cases(count: int) -> list[Case]:
     made = []
     for i in range(count):
         rng = np.random.default_rng((31, i))
-        clean = photographs.images[i % len(photographs.images)].astype(np.float32) / np.float32(255)
-        kinds = ((), KINDS, LOCAL_TOO)[i % 3]
-        sample = degrade(clean, draw_spatial(clean, rng, kinds, preset=bool(rng.random() < 0.6))[0] if kinds else [])
+        clean = window(photographs, rng)
+        sample = degrade(clean, damages(clean, rng, i % 4))
         samples = to_samples(sample.degraded, 8)
         seen = observe(samples)
         presence, severity = seen.presence[CHANNELS], seen.raw[CHANNELS]
@@ -46,6 +46,25 @@ def cases(count: int) -> list[Case]:
         inflicted = {kind for kind in KINDS if sample.truth[INDEX[kind]].max() >= BY_NAME[kind].threshold}
         made.append((sample.clean, target, to_samples(target, 8), presence, severity, inflicted))
     return made
+
+
+def window(photographs: Photographs, rng: np.random.Generator) -> Pixels:
+    """A photograph, or a close-up that holds a quarter to two thirds of its sides."""
+    image = photographs.images[rng.integers(len(photographs.images))]
+    if rng.random() < 0.5:
+        h, w = (max(96, int(n * rng.uniform(0.25, 0.65))) for n in image.shape[:2])
+        y, x = (int(rng.integers(max(1, n - m + 1))) for n, m in zip(image.shape[:2], (h, w), strict=True))
+        image = image[y : y + h, x : x + w]
+    return np.asarray(image, np.float32) / np.float32(255)
+
+
+def damages(clean: Pixels, rng: np.random.Generator, style: int) -> list[Damage]:
+    """None, haze or exposure in places, with local damage beside it, or all over."""
+    if style == 0:
+        return []
+    if style == 3:
+        return draw_global(rng, [str(rng.choice(KINDS))])
+    return draw_spatial(clean, rng, (KINDS, LOCAL_TOO)[style - 1], preset=bool(rng.random() < 0.6))[0]
 
 
 def judge(made: list[Case], kind: str, seed: float, grow: float) -> dict[str, object]:

@@ -14,12 +14,10 @@ from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedCo
 from rich.table import Table
 
 from conservator.cli.phrases import phrase
+from conservator.folders.manifest import Treated
 
 Failures = Sequence[tuple[str, int, str]]
 """(photograph, exit code, message) of each photograph that failed."""
-
-Treated = tuple[str, int, "float | None", float]
-"""(tools, photographs they were kept on, mean share of the damage gone, seconds)."""
 
 
 _LOG_WIDTH = 500

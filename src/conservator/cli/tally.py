@@ -9,8 +9,9 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 from conservator.cli.failures import report_outcome, worst
-from conservator.cli.narrator import Narrator, Treated
+from conservator.cli.narrator import Narrator
 from conservator.cli.sources import Source
+from conservator.folders.manifest import Treated
 from conservator.folders.outcome import Outcome, Status
 
 Job = Callable[[Source], Outcome]

@@ -121,7 +121,7 @@ class Folder:
         return call | own
 
     def check(self) -> None:
-        """Raise UsageError for a call that is wrong for every photograph, before anything is written."""
+        """Raise UsageError or InputError for a call that is wrong for every photograph, before anything is written."""
         if not self.source.is_dir():
             raise InputError(f"{self.source} is no folder", "a folder of photographs", "check the path")
         if self.source.resolve().is_relative_to(self.output.resolve()):

@@ -1,7 +1,8 @@
 # Needs python3 (3.11 or newer) and a package index; everything else goes into .venv.
 PYTHON ?= python3
 BIN := .venv/bin
-# `make test EXTRAS=dev,torch` also runs the tests of PyTorch checkpoints, which need PyTorch and spandrel.
+# `make test EXTRAS=dev,torch` also runs the tests of PyTorch checkpoints, which need PyTorch and spandrel;
+# `make test EXTRAS=dev,cluster` those on a Ray cluster of two nodes, which take minutes where others work, too.
 EXTRAS ?= dev
 
 .PHONY: demo test clean

@@ -17,11 +17,11 @@ def run(*arguments: object) -> Result:
     return CliRunner().invoke(app, [str(argument) for argument in arguments])
 
 
-def photograph(path: Path, noise: float = 30.0, seed: int = 0) -> Path:
+def photograph(path: Path, noise: float = 30.0, seed: int = 0, size: tuple[int, int] = (72, 104)) -> Path:
     """A small photograph whose right half is noisy."""
-    clean = scene(72, 104, seed) * 255
+    clean = scene(*size, seed) * 255
     grain = np.random.default_rng(seed).normal(0, noise, clean.shape)
-    grain[:, :52] = 0
+    grain[:, : size[1] // 2] = 0
     path.parent.mkdir(parents=True, exist_ok=True)
     Image.fromarray(np.clip(np.rint(clean + grain), 0, 255).astype(np.uint8)).save(path)
     return path

@@ -8,8 +8,9 @@ from pathlib import Path
 import pytest
 
 from conservator.cli.sources import Source
-from conservator.cli.targets import Layout, Originals, Targets, check_new, is_result, plan_targets
+from conservator.cli.targets import Layout, Originals, is_result, plan_targets
 from conservator.errors import OutputError, UsageError
+from conservator.folders.results import Targets, check_new
 
 STREET = Source(Path("in/street.jpg"))
 

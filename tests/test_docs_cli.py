@@ -76,7 +76,7 @@ def test_every_option_that_the_page_names_exists() -> None:
     assert set(re.findall(r"(?<![\w-])--[a-z][a-z-]+", PAGE)) <= known
 
 
-@pytest.mark.parametrize("name", ["checkpoints", "policies", "words"])
+@pytest.mark.parametrize("name", ["checkpoints", "policies", "words", "batch"])
 def test_the_examples_of_other_pages_run(name: str, folder: Path, tmp_path_factory: pytest.TempPathFactory) -> None:
     page = (Path(__file__).parent.parent / f"docs/{name}.md").read_text("utf-8")
     shell(re.findall(r"^\$ (.+)$", page, re.MULTILINE), folder, tmp_path_factory.mktemp("tools") / "bin")

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
         ToolFailed,
         UsageError,
     )
+    from conservator.folders.batch import batch
     from conservator.photo import Photo, open_photo
     from conservator.record import Record
     from conservator.selection import select
@@ -36,6 +37,7 @@ _HOME = {
     "Photo": "photo",
     "open_photo": "photo",
     "Record": "record",
+    "batch": "folders.batch",
     "select": "selection",
     **dict.fromkeys(("add_tool", "remove_tool"), "tools.added"),
     **dict.fromkeys(("Treatment", "diagnose", "replay", "restore", "treat"), "treatment"),
@@ -60,6 +62,7 @@ __all__ = [
     "Treatment",
     "UsageError",
     "add_tool",
+    "batch",
     "diagnose",
     "open_photo",
     "remove_tool",

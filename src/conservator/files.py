@@ -75,7 +75,7 @@ def write_atomically(path: Path, data: bytes, *, overwrite: bool = False, protec
     check_place(path, overwrite=overwrite, protect=protect)
     temporary = path.with_name(f".conservator-{secrets.token_hex(8)}.tmp")
     try:
-        _write_through(temporary, data)
+        write_through(temporary, data)
         _move(temporary, path, overwrite)
     except FileExistsError as error:
         raise _taken(path) from error
@@ -126,7 +126,7 @@ def _same_file(path: Path, original: Path) -> bool:
         return False
 
 
-def _write_through(path: Path, data: bytes) -> None:
+def write_through(path: Path, data: bytes) -> None:
     """Write to the disk itself, so that a power cut after the move cannot leave an empty file."""
     with open(path, "xb") as file:
         file.write(data)

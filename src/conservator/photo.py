@@ -75,12 +75,18 @@ def _resized(alpha: NDArray[np.uint16], size: tuple[int, ...]) -> NDArray[np.uin
     return cast("NDArray[np.uint16]", cv2.resize(alpha, (width, height), interpolation=cv2.INTER_LINEAR))
 
 
-def open_photo(source: Source, *, max_pixels: int = MAX_PIXELS) -> Photo:
+def read_photo(path: Path) -> bytes:
+    """The bytes of a photograph's file; InputError when it cannot be read or is larger than any photograph."""
+    return read_file(path, _byte_limit(MAX_PIXELS))
+
+
+def open_photo(source: Source, *, max_pixels: int = MAX_PIXELS, origin: Path | None = None) -> Photo:
     """Read a photograph: upright, with its profile, EXIF, XMP, transparency and bit depth.
 
     source      a path, a file's bytes, a binary stream, a PIL image, a Photo (returned as it is), or a numpy array:
                 uint8, uint16 or float in [0, 1], of shape (H, W) or (H, W, 1 grey | 2 grey and alpha | 3 RGB | 4 RGBA)
     max_pixels  largest H·W accepted; files are measured by their header, before decoding
+    origin      the file that bytes were read from
 
     Files: JPEG, PNG, WebP, TIFF, AVIF, BMP; HEIC and camera RAW with the extras `heic` and `raw`. The container is
     found from the content, not from the name. RGB and grey profiles stay with unchanged sample values; CMYK and Lab
@@ -95,7 +101,7 @@ def open_photo(source: Source, *, max_pixels: int = MAX_PIXELS) -> Photo:
         path = Path(source)
         return _from_bytes(read_file(path, _byte_limit(max_pixels)), max_pixels, path.absolute())
     if isinstance(source, bytes | bytearray | memoryview):
-        return _from_bytes(bytes(source), max_pixels)
+        return _from_bytes(bytes(source), max_pixels, origin.absolute() if origin is not None else None)
     if hasattr(source, "read"):
         data = read_stream(cast(BinaryIO, source), _byte_limit(max_pixels))
         return _from_bytes(data, max_pixels, file_behind(source))

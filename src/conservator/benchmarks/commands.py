@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from conservator.errors import UsageError
+from conservator.models.runtime import bound_threads
 
 if TYPE_CHECKING:
     from conservator.benchmarks.entrants import Contestant
@@ -204,6 +204,40 @@ def load(
     _finish("load", found, seed, output)
 
 
+def throughput(
+    folder: Folder,
+    workers: Annotated[
+        list[int] | None, typer.Option(min=1, help="Number of workers; repeatable. Default: 1, 2, 4 … to every core.")
+    ] = None,
+    ray: Annotated[str | None, typer.Option(metavar="ADDRESS", help="Measure on a Ray cluster.")] = None,
+    limit: Limit = None,
+    threads: Threads = None,
+    output: Output = None,
+) -> None:
+    """Photographs per hour against the number of workers."""
+    from conservator.benchmarks.photos import photographs
+    from conservator.benchmarks.throughput import run
+    from conservator.models.runtime import thread_limit
+
+    counts = workers or [2**power for power in range(thread_limit().bit_length())]
+    found = run(photographs(folder, limit), workers=counts, threads=threads, ray=ray, on_row=_tell)
+    _finish("throughput", found, None, output)
+
+
+@app.command()
+def kills(
+    photos: Annotated[int, typer.Option(min=2, help="Small photographs in the folder.")] = 12,
+    kill: Annotated[int, typer.Option(min=1, help="How often the batch is killed.")] = 100,
+    workers: Annotated[int, typer.Option(min=1, help="Processes of the batch.")] = 2,
+    seed: Seed = 0,
+    output: Output = None,
+) -> None:
+    """A batch killed at random moments: half, lost and doubled photographs."""
+    from conservator.benchmarks.kills import run
+
+    _finish("kills", run(photos=photos, kills=kill, workers=workers, seed=seed, on_row=_tell), seed, output)
+
+
 @app.command()
 def contact(
     folder: Annotated[Path, typer.Argument(help="Folder of photographs.")],
@@ -245,19 +279,6 @@ def _known(metrics: list[str] | None) -> list[str]:
     from conservator.quality.metrics import metric_named
 
     return [metric_named(name).name for name in metrics or ()]
-
-
-def bound_threads(threads: int | None) -> None:
-    """Bound the threads of this process and of those it starts; None leaves every core."""
-    if threads is None:
-        return
-    import cv2
-
-    from conservator.models.runtime import THREADS_VARIABLE
-
-    # `restore` forgets set_threads when it is called without a number, but never the environment.
-    os.environ[THREADS_VARIABLE] = str(threads)
-    cv2.setNumThreads(threads)
 
 
 def _tell(row: dict[str, Any]) -> None:

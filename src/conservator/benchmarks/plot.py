@@ -11,9 +11,9 @@ from typing import Any, NamedTuple
 
 from PIL import Image, ImageDraw
 
-from conservator.benchmarks.results import Row, heading, make_folder
+from conservator.benchmarks.results import Row, heading
 from conservator.errors import InputError
-from conservator.files import write_atomically
+from conservator.files import make_folder, write_atomically
 from conservator.report.canvas import font
 
 WIDTH, HEIGHT = 460, 380

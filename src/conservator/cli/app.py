@@ -6,6 +6,7 @@ from typing import Annotated
 
 import typer
 
+from conservator.cli.batch import batch
 from conservator.cli.bench import bench
 from conservator.cli.diagnose import diagnose
 from conservator.cli.failures import Commands
@@ -26,7 +27,7 @@ app = typer.Typer(
     help="Restores photographs region by region: finds what is wrong and where, treats only that, keeps a record.",
 )
 
-for command in (restore, diagnose, treat, replay, synth, serve, mcp):
+for command in (restore, batch, diagnose, treat, replay, synth, serve, mcp):
     app.command()(command)
 app.add_typer(tools, name="tools")
 # Whatever follows belongs to the benchmark's own command line, --help included.

@@ -1,93 +1,109 @@
-"""One job over many photographs: a bad one does not stop the rest, and the end says what became of all."""
+"""conservator batch: a folder restored into another, by many workers, resumed after whatever stopped it."""
 
 from __future__ import annotations
 
-import json
-import time
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
-from enum import StrEnum
-from typing import Any
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
 
-from conservator.cli.failures import report, worst
-from conservator.cli.narrator import Narrator
-from conservator.cli.sources import Source
+import typer
 
+from conservator.cli import options
+from conservator.cli.narrator import narrator
+from conservator.cli.tally import Tally
+from conservator.errors import UsageError
+from conservator.files import check_place
+from conservator.folders.outcome import Outcome
+from conservator.folders.results import AUTO
 
-class Status(StrEnum):
-    """What became of a photograph."""
+if TYPE_CHECKING:
+    from conservator.folders.executor import Executor
 
-    DONE = "done"
-    UNCHANGED = "unchanged"
-    SKIPPED = "skipped"
-    FAILED = "failed"
+WORKERS = "Workers"
 
 
-@dataclass(frozen=True)
-class Outcome:
-    """What a job did with one photograph.
+def batch(
+    source: Annotated[Path, typer.Argument(metavar="IN", help="Folder of photographs, searched through.")],
+    output: Annotated[Path, typer.Argument(metavar="OUT", help="Folder for the results, in the same tree.")],
+    ext: options.Extension = AUTO,
+    policy: options.Policy = "spatial",
+    strength: options.Strength = 1.0,
+    instruction: options.Instruction = None,
+    prefer: options.Prefer = None,
+    scale: options.Scale = 1,
+    seed: options.Seed = 0,
+    max_calls: options.MaxCalls = None,
+    max_seconds: options.MaxSeconds = None,
+    tile: options.Tile = None,
+    cache: options.Cache = None,
+    workers: Annotated[
+        int | None, typer.Option(min=1, rich_help_panel=WORKERS, help="Worker processes. Default: one per thread.")
+    ] = None,
+    threads: options.Threads = None,
+    ray: Annotated[
+        str | None,
+        typer.Option(metavar="ADDRESS", rich_help_panel=WORKERS,
+                     help="Work on a Ray cluster: its address, auto, or local for one on this machine."),
+    ] = None,
+    records: Annotated[
+        bool, typer.Option("--records", rich_help_panel=options.RESULTS, help="Also write NAME.record.json.")
+    ] = False,
+    contact_sheet: Annotated[
+        Path | None, typer.Option(rich_help_panel=options.RESULTS, help="Picture of befores and afters, at the end.")
+    ] = None,
+    quality: options.Quality = 95,
+    retry_failed: Annotated[bool, typer.Option("--retry-failed", help="Try again what failed.")] = False,
+    watch: Annotated[bool, typer.Option("--watch", help="Go on: restore what comes, until Ctrl-C.")] = False,
+    every: Annotated[float, typer.Option(min=0.1, help="Seconds from one look of --watch to the next.")] = 2.0,
+    overwrite: options.Overwrite = False,
+    as_json: options.Json = False,
+    quiet: options.Quiet = False,
+) -> None:
+    """Restore a folder into another of the same tree, with many workers.
 
-    said     in words, for people: "3 steps kept → street.restored.jpg"
-    facts    for --json, JSON values
-    """
+    Start it again after whatever stopped it, and it goes on where it was: OUT/.conservator keeps account.
+    """  # fmt: skip
+    from conservator.folders.batch import batch as run
 
-    status: Status
-    said: str = ""
-    facts: Mapping[str, Any] = field(default_factory=dict)
-    code: int = 0
+    if contact_sheet is not None:
+        if watch:
+            raise UsageError("--contact-sheet with --watch", "one of them", "a sheet needs an end")
+        check_place(contact_sheet, overwrite=False, protect=())
+    voice = narrator(0, quiet=quiet)
+    tally = Tally(voice, as_json)
+    pairs: list[tuple[Path, Path]] = []
 
+    def tell(path: Path, outcome: Outcome) -> None:
+        if contact_sheet is not None and "output" in outcome.facts:
+            pairs.append((path, Path(outcome.facts["output"])))
+        if outcome.earlier:
+            tally.count(str(path), outcome)
+        else:
+            voice.begin(str(path))
+            tally.add(str(path), outcome)
 
-Job = Callable[[Source], Outcome]
+    with voice:
+        treated = run(
+            source, output, executor=_executor(ray, workers, threads), ext=ext.lower().lstrip("."), quality=quality,
+            records=records, overwrite=overwrite, retry_failed=retry_failed, watch=every if watch else None,
+            on_scan=voice.expect, on_photo=tell,
+            policy=policy, strength=strength, instruction=instruction, prefer=prefer or (), scale=scale, seed=seed,
+            max_calls=max_calls, max_seconds=max_seconds, tile=tile, cache=cache,
+        )  # fmt: skip
+    code = tally.close(treated)
+    if contact_sheet is not None and pairs:
+        from conservator.folders.sheet import write_sheet
 
-
-def run_all(sources: Sequence[Source], job: Job, narrator: Narrator, *, as_json: bool = False) -> int:
-    """Run the job on every source; returns the exit code: 0, or that of the worst failure.
-
-    as_json   print one JSON object per photograph to stdout as soon as it is done
-    """
-    outcomes: list[tuple[Source, Outcome]] = []
-    with narrator:
-        for source in sources:
-            narrator.begin(source.label)
-            begun = time.perf_counter()
-            outcome = _attempt(source, job)
-            seconds = time.perf_counter() - begun
-            narrator.end(f"{outcome.said} ({seconds:.1f} s)", worked=outcome.status is not Status.SKIPPED)
-            if as_json:
-                print(json.dumps(_line(source, outcome, seconds), ensure_ascii=False), flush=True)
-            outcomes.append((source, outcome))
-    if len(outcomes) > 1:
-        narrator.summary(_counts(outcomes), _failures(outcomes))
-    return worst(outcome.code for _, outcome in outcomes)
-
-
-def _attempt(source: Source, job: Job) -> Outcome:
-    try:
-        return job(source)
-    except Exception as error:
-        code = report(error, source.label)
-        facts = {"error": {"type": type(error).__name__, "message": str(error)}}
-        return Outcome(Status.FAILED, f"failed with code {code}", facts, code)
+        shown = write_sheet(sorted(pairs), contact_sheet)
+        voice.note(f"{shown} photographs on {contact_sheet}")
+    raise typer.Exit(code)
 
 
-def _line(source: Source, outcome: Outcome, seconds: float) -> dict[str, Any]:
-    return {
-        "input": source.label,
-        "status": str(outcome.status),
-        "seconds": round(seconds, 3),
-        "code": outcome.code,
-        **outcome.facts,
-    }
+def _executor(ray: str | None, workers: int | None, threads: int | None) -> Executor:
+    if ray is None:
+        from conservator.folders.processes import Processes
 
+        return Processes(workers, threads)
+    from conservator.folders.ray_actors import RayActors
 
-def _counts(outcomes: Sequence[tuple[Source, Outcome]]) -> dict[str, int]:
-    statuses = [outcome.status for _, outcome in outcomes]
-    return {str(status): statuses.count(status) for status in Status if status in statuses}
+    return RayActors(ray, workers, threads)
 
-
-def _failures(outcomes: Sequence[tuple[Source, Outcome]]) -> list[tuple[str, int, str]]:
-    return [
-        (source.label, outcome.code, outcome.facts["error"]["message"])
-        for source, outcome in outcomes
-        if outcome.status is Status.FAILED
-    ]

@@ -10,14 +10,16 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from conservator.cli import options
-from conservator.cli.batch import Outcome, Status, run_all
 from conservator.cli.narrator import narrator
 from conservator.cli.phrases import found, selected
 from conservator.cli.sources import STREAM, Source, find_sources
 from conservator.cli.streams import read_stdin
-from conservator.cli.targets import Layout, Originals, Targets, check_new, is_result, plan_targets
-from conservator.cli.writing import Staging
+from conservator.cli.tally import run_all
+from conservator.cli.targets import Layout, Originals, is_result, plan_targets
 from conservator.errors import UsageError
+from conservator.folders.outcome import Outcome, Status
+from conservator.folders.results import Targets, check_new
+from conservator.staging import Staging
 
 if TYPE_CHECKING:
     from rich.console import Console

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import sys
-import traceback
 from collections.abc import Iterable
 from typing import Any
 
@@ -11,8 +10,8 @@ import typer
 from typer.core import TyperGroup
 
 from conservator.errors import ConservatorError
+from conservator.folders.outcome import UNEXPECTED, Outcome
 
-UNEXPECTED = 1
 INTERRUPTED = 130
 
 
@@ -21,13 +20,18 @@ def report(error: Exception, subject: str = "") -> int:
 
     subject   the photograph it happened to
     """
-    if not isinstance(error, ConservatorError):
-        print("".join(traceback.format_exception(error)).rstrip(), file=sys.stderr)
+    return report_outcome(Outcome.failed(error), subject)
+
+
+def report_outcome(outcome: Outcome, subject: str) -> int:
+    """The same for the outcome that an error became."""
+    if outcome.trace:
+        print(outcome.trace, file=sys.stderr)
         print(f"conservator: {subject}: this is a bug in Conservator, please report it", file=sys.stderr)
-        return UNEXPECTED
-    message = " ".join(str(error).split())
+        return outcome.code
+    message = " ".join(outcome.reason.split())
     print(f"conservator: {message if subject in message else f'{subject}: {message}'}", file=sys.stderr)
-    return error.exit_code
+    return outcome.code
 
 
 def worst(codes: Iterable[int]) -> int:

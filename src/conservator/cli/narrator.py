@@ -14,6 +14,7 @@ from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedCo
 from rich.table import Table
 
 from conservator.cli.phrases import phrase
+from conservator.folders.manifest import Treated
 
 Failures = Sequence[tuple[str, int, str]]
 """(photograph, exit code, message) of each photograph that failed."""
@@ -44,6 +45,10 @@ class Narrator(ABC):
 
     def close(self) -> None:  # noqa: B027 — only a live display has something to put back
         """The batch is over, or broken off."""
+
+    def expect(self, more: int) -> None:
+        """So many photographs more are to come."""
+        self.total += more
 
     def begin(self, label: str) -> None:
         """The next photograph."""
@@ -79,7 +84,7 @@ class Narrator(ABC):
         """A remark beside the photographs."""
 
     @abstractmethod
-    def summary(self, counts: Mapping[str, int], failures: Failures) -> None:
+    def summary(self, counts: Mapping[str, int], failures: Failures, treated: Sequence[Treated] = ()) -> None:
         """What became of all photographs."""
 
 
@@ -98,7 +103,7 @@ class Silent(Narrator):
     def note(self, text: str) -> None:
         """Nothing."""
 
-    def summary(self, counts: Mapping[str, int], failures: Failures) -> None:
+    def summary(self, counts: Mapping[str, int], failures: Failures, treated: Sequence[Treated] = ()) -> None:
         """Nothing."""
 
 
@@ -132,9 +137,12 @@ class Plain(Narrator):
         """One line."""
         self.console.print(text)
 
-    def summary(self, counts: Mapping[str, int], failures: Failures) -> None:
-        """A line of counts, then a table of what failed."""
-        self.console.print(f"{self.total} photographs: " + ", ".join(f"{n} {status}" for status, n in counts.items()))
+    def summary(self, counts: Mapping[str, int], failures: Failures, treated: Sequence[Treated] = ()) -> None:
+        """A line of counts, then tables of what was done and of what failed."""
+        total = sum(counts.values())
+        self.console.print(f"{total} photographs: " + ", ".join(f"{n} {status}" for status, n in counts.items()))
+        if treated:
+            self.console.print(_treated_table(treated), soft_wrap=False)
         if failures:
             self.console.print(_failure_table(failures), soft_wrap=False)
 
@@ -155,6 +163,11 @@ class Live(Plain):
     def __enter__(self) -> Live:
         self._progress.start()
         return self
+
+    def expect(self, more: int) -> None:
+        """A longer bar."""
+        super().expect(more)
+        self._progress.update(self._photographs, total=self.total, visible=self.total > 1)
 
     def close(self) -> None:
         """Take the bars away."""
@@ -190,6 +203,14 @@ def narrator(total: int, *, quiet: bool = False) -> Narrator:
     if quiet:
         return Silent(total)
     return Live(total) if Console(stderr=True).is_terminal else Plain(total)
+
+
+def _treated_table(treated: Sequence[Treated]) -> Table:
+    table = Table("tools", "photographs", "damage gone", "time of work")
+    for tools, photographs, gain, seconds in treated:
+        gone = "" if gain is None else f"{gain:.0%}"
+        table.add_row(tools or "none", str(photographs), gone, _duration(seconds))
+    return table
 
 
 def _failure_table(failures: Failures) -> Table:

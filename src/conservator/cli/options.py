@@ -62,6 +62,30 @@ Json: TypeAlias = Annotated[
 Quiet: TypeAlias = Annotated[
     bool, typer.Option("--quiet", "-q", help="Say nothing but errors.", rich_help_panel=RESULTS)
 ]
+Policy: TypeAlias = Annotated[str, typer.Option(help="Who decides what is done; a wrong name lists them all.")]
+Strength: TypeAlias = Annotated[
+    float, typer.Option(min=0.0, max=2.0, help="Multiplies what the diagnosis asks for; 0 changes nothing.")
+]
+Instruction: TypeAlias = Annotated[
+    str | None, typer.Option("--instruction", "-i", help='Plain words: "remove the rain, keep the grain".')
+]
+Prefer: TypeAlias = Annotated[
+    list[str] | None,
+    typer.Option(help="A tool that gets what it treats to itself, added ones too; repeatable."),
+]
+Scale: TypeAlias = Annotated[int, typer.Option(min=1, help="Enlarge this many times; only 1 so far.")]
+Seed: TypeAlias = Annotated[int, typer.Option(help="Of everything random.")]
+MaxCalls: TypeAlias = Annotated[
+    int | None, typer.Option(min=0, help="Most tool calls per photograph.", rich_help_panel=LIMITS)
+]
+MaxSeconds: TypeAlias = Annotated[
+    float | None,
+    typer.Option(min=0.0, help="No step starts later than this, per photograph.", rich_help_panel=LIMITS),
+]
+Cache: TypeAlias = Annotated[
+    Path | None,
+    typer.Option(help="Folder that keeps intermediate results between runs.", rich_help_panel=LIMITS),
+]
 _MASK_FILE = "a picture (white is inside), COCO, GeoJSON or SVG, with :STRENGTH if not 1; repeatable."
 Mask: TypeAlias = Annotated[
     list[str] | None, typer.Option(metavar="FILE[:STRENGTH]", help=f"Treat only what a mask covers: {_MASK_FILE}")

@@ -8,8 +8,9 @@ from typing import Annotated
 import typer
 
 from conservator.cli import options
-from conservator.cli.targets import AUTO, Layout
+from conservator.cli.targets import Layout
 from conservator.cli.treating import Wanted, treat_all
+from conservator.folders.results import AUTO
 
 
 def replay(

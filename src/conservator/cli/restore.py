@@ -8,8 +8,9 @@ from typing import Annotated
 import typer
 
 from conservator.cli import options
-from conservator.cli.targets import AUTO, Layout
+from conservator.cli.targets import Layout
 from conservator.cli.treating import Wanted, treat_all
+from conservator.folders.results import AUTO
 
 
 def restore(
@@ -17,38 +18,23 @@ def restore(
     output: options.Output = None,
     suffix: options.Suffix = ".restored",
     ext: options.Extension = AUTO,
-    policy: Annotated[str, typer.Option(help="Who decides what is done; a wrong name lists them all.")] = "spatial",
-    strength: Annotated[
-        float, typer.Option(min=0.0, max=2.0, help="Multiplies what the diagnosis asks for; 0 changes nothing.")
-    ] = 1.0,
-    instruction: Annotated[
-        str | None, typer.Option("--instruction", "-i", help='Plain words: "remove the rain, keep the grain".')
-    ] = None,
+    policy: options.Policy = "spatial",
+    strength: options.Strength = 1.0,
+    instruction: options.Instruction = None,
     mask: options.Mask = None,
     protect: options.Protect = None,
-    prefer: Annotated[
-        list[str] | None,
-        typer.Option(help="A tool that gets what it treats to itself, added ones too; repeatable."),
-    ] = None,
-    scale: Annotated[int, typer.Option(min=1, help="Enlarge this many times; only 1 so far.")] = 1,
-    seed: Annotated[int, typer.Option(help="Of everything random.")] = 0,
-    max_calls: Annotated[
-        int | None, typer.Option(min=0, help="Most tool calls per photograph.", rich_help_panel=options.LIMITS)
-    ] = None,
-    max_seconds: Annotated[
-        float | None,
-        typer.Option(min=0.0, help="No step starts later than this, per photograph.", rich_help_panel=options.LIMITS),
-    ] = None,
+    prefer: options.Prefer = None,
+    scale: options.Scale = 1,
+    seed: options.Seed = 0,
+    max_calls: options.MaxCalls = None,
+    max_seconds: options.MaxSeconds = None,
     tile: options.Tile = None,
     threads: options.Threads = None,
     ledger: Annotated[
         Path | None,
         typer.Option(help="JSONL file that every event is appended to.", rich_help_panel=options.RESULTS),
     ] = None,
-    cache: Annotated[
-        Path | None,
-        typer.Option(help="Folder that keeps intermediate results between runs.", rich_help_panel=options.LIMITS),
-    ] = None,
+    cache: options.Cache = None,
     record: options.RecordPath = None,
     no_record: options.NoRecord = False,
     report: options.Report = False,

@@ -3,23 +3,15 @@
 from __future__ import annotations
 
 import glob
-import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from conservator.errors import InputError, UsageError
+from conservator.folders.pictures import is_picture, pictures_below
 
 STREAM = "-"
 """Stands for standard input among the photographs and for standard output behind -o."""
-
-PICTURES = re.compile(
-    r"\.(jpe?g|jpe|jfif|png|webp|tiff?|avif|bmp|hei[cf]|hif"
-    r"|3fr|arw|cr[23]|dcr|dng|erf|fff|iiq|k25|kdc|mef|mos|mrw|nef|nrw|orf|pef|raf|raw|rw[2l]|sr[2fw]|x3f)",
-    re.IGNORECASE,
-)
-"""Extensions looked for in folders; a file that is named itself may have any."""
-
 
 @dataclass(frozen=True)
 class Source:
@@ -61,13 +53,13 @@ def find_sources(arguments: Sequence[str], leave_out: LeaveOut = lambda file, ro
 def _expand(argument: str, leave_out: LeaveOut) -> list[Source]:
     path = Path(argument)
     if path.is_dir():
-        root, files = path, path.rglob("*")
+        root, pictures = path, sorted(pictures_below(path))
     elif path.exists() or not glob.has_magic(argument):
         return [Source(path)]
     else:
         root = _fixed_part(path)
         files = (Path(name) for name in glob.iglob(argument, recursive=True))
-    pictures = [file for file in sorted(files) if _is_picture(file, root)]
+        pictures = sorted(file for file in files if is_picture(file, root))
     kept = [Source(file, file.relative_to(root).parent, True) for file in pictures if not leave_out(file, root)]
     if not kept:
         got = f"only results of earlier runs in {argument}" if pictures else f"no picture in {argument}"
@@ -83,11 +75,6 @@ def _fixed_part(pattern: Path) -> Path:
             break
         parts.append(part)
     return Path(*parts)
-
-
-def _is_picture(file: Path, root: Path) -> bool:
-    hidden = any(part.startswith(".") for part in file.relative_to(root).parts)
-    return PICTURES.fullmatch(file.suffix) is not None and not hidden and file.is_file()
 
 
 def _unique(sources: Iterable[Source]) -> Iterator[Source]:

@@ -12,13 +12,14 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from conservator.cli import options
-from conservator.cli.batch import Outcome, Status, run_all
 from conservator.cli.narrator import narrator
 from conservator.cli.sources import Source, find_sources
+from conservator.cli.tally import run_all
 from conservator.cli.targets import Layout, is_result, plan_targets
-from conservator.cli.writing import Staging
 from conservator.degradations import CELL, NAMES, PERCEIVED
 from conservator.errors import UsageError
+from conservator.folders.outcome import Outcome, Status
+from conservator.staging import Staging
 
 if TYPE_CHECKING:
     from conservator.synthesis import Sample

@@ -11,25 +11,7 @@ from pathlib import Path
 
 from conservator.cli.sources import STREAM, Source
 from conservator.errors import OutputError, UsageError
-
-CONTAINERS = {
-    ".jpg": "jpeg",
-    ".jpeg": "jpeg",
-    ".jpe": "jpeg",
-    ".jfif": "jpeg",
-    ".png": "png",
-    ".webp": "webp",
-    ".tif": "tiff",
-    ".tiff": "tiff",
-    ".avif": "avif",
-    ".bmp": "bmp",
-}
-"""Extensions that can be written and their containers: a copy of what the codecs know, for those are slow to load."""
-
-LOSSLESS = ".png"
-"""What "auto" gives a photograph whose own format cannot be written, such as camera RAW."""
-
-AUTO = "auto"
+from conservator.folders.results import AUTO, CONTAINERS, LOSSLESS, Targets
 
 SUFFIXES = (".restored", ".treated", ".replayed")
 """What the commands put into the names of their results, unless told otherwise."""
@@ -55,21 +37,6 @@ class Layout:
     records: bool = True
     report: bool = False
     compare: bool = False
-
-
-@dataclass(frozen=True)
-class Targets:
-    """The files that come from one photograph; None is "not written", for the picture "to standard output"."""
-
-    picture: Path | None
-    record: Path | None = None
-    report: Path | None = None
-    compare: Path | None = None
-
-    @property
-    def files(self) -> tuple[Path, ...]:
-        """Every file that will be written."""
-        return tuple(file for file in (self.picture, self.record, self.report, self.compare) if file is not None)
 
 
 def plan_targets(sources: Sequence[Source], layout: Layout) -> list[Targets]:
@@ -118,13 +85,6 @@ def _identities(path: Path) -> Iterator[object]:
     with contextlib.suppress(OSError, ValueError):
         status = path.stat()
         yield status.st_dev, status.st_ino
-
-
-def check_new(targets: Targets) -> None:
-    """OutputError when a file beside the picture exists already."""
-    for file in targets.files:
-        if file.exists():
-            raise OutputError(f"{file} exists", "a new file", "move it away or pass --overwrite")
 
 
 def is_result(file: Path, root: Path, layout: Layout) -> bool:

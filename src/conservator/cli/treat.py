@@ -9,9 +9,10 @@ from typing import Annotated, Any
 import typer
 
 from conservator.cli import options
-from conservator.cli.targets import AUTO, Layout
+from conservator.cli.targets import Layout
 from conservator.cli.treating import Wanted, treat_all
 from conservator.errors import UsageError
+from conservator.folders.results import AUTO
 
 
 def treat(

@@ -10,21 +10,15 @@ from typing import TYPE_CHECKING, Any
 
 import typer
 
-from conservator.cli.batch import Outcome, Status, run_all
 from conservator.cli.narrator import Narrator, narrator
 from conservator.cli.sources import Source, find_sources
 from conservator.cli.streams import read_stdin, write_stdout
-from conservator.cli.targets import (
-    CONTAINERS,
-    Layout,
-    Originals,
-    Targets,
-    check_new,
-    is_result,
-    plan_targets,
-)
-from conservator.cli.writing import Staging
+from conservator.cli.tally import run_all
+from conservator.cli.targets import Layout, Originals, is_result, plan_targets
 from conservator.errors import UsageError
+from conservator.folders.outcome import Outcome, Status
+from conservator.folders.results import CONTAINERS, Targets, check_new, check_still, facts_of, files_of, said_of
+from conservator.staging import Staging
 
 if TYPE_CHECKING:
     from conservator.treatment import Treatment
@@ -76,35 +70,17 @@ def _treat_one(
             return Outcome(Status.SKIPPED, f"skipped: {targets.picture} exists; --overwrite replaces it", facts)
         check_new(targets)
     treatment = treat(source.path if source.path is not None else read_stdin(), voice.hear)
-    _write(treatment, targets, wanted)
-    status = Status.UNCHANGED if treatment.unchanged else Status.DONE
-    place = targets.picture or "standard output"
-    return Outcome(status, f"{_said(treatment)} → {place}", _facts(treatment, targets))
-
-
-def _said(treatment: Treatment) -> str:
-    if treatment.unchanged:
-        return "unchanged"
-    steps = len(treatment.record.data["plan"])
-    return f"{steps} step{'s' if steps != 1 else ''} kept"
-
-
-def _write(treatment: Treatment, targets: Targets, wanted: Wanted) -> None:
+    files = files_of(treatment, targets, quality=wanted.quality)
+    if source.path is not None:
+        check_still(source.path, treatment.original.sha256)
     with Staging() as staging:
-        if targets.record is not None:
-            staging.add_text(targets.record, treatment.record.to_json())
-        if targets.report is not None:
-            from conservator.report import write_report
-
-            staging.add(targets.report, lambda place: write_report(treatment, place, overwrite=True))
-        if targets.compare is not None:
-            from conservator.report import compare
-
-            staging.add_picture(targets.compare, compare(treatment))
+        for file, data in files.items():
+            staging.add_bytes(file, data)
         if targets.picture is None:
             _stream(treatment, wanted)
-        else:
-            staging.add(targets.picture, lambda place: treatment.save(place, quality=wanted.quality))
+    status = Status.UNCHANGED if treatment.unchanged else Status.DONE
+    place = targets.picture or "standard output"
+    return Outcome(status, f"{said_of(treatment)} → {place}", facts_of(treatment, targets))
 
 
 def _stream(treatment: Treatment, wanted: Wanted) -> None:
@@ -114,16 +90,3 @@ def _stream(treatment: Treatment, wanted: Wanted) -> None:
     asked = CONTAINERS.get(f".{wanted.layout.ext.lower().lstrip('.')}")
     container = asked or (own if own in CONTAINERS.values() else "png")
     write_stdout(encode(treatment.photo, container, quality=wanted.quality))
-
-
-def _facts(treatment: Treatment, targets: Targets) -> dict[str, Any]:
-    """What --json says about a treated photograph."""
-    files = {"output": targets.picture, "record": targets.record, "report": targets.report, "compare": targets.compare}
-    data = treatment.record.data
-    return {
-        **{name: str(file) for name, file in files.items() if file is not None},
-        "diagnosis": data["diagnosis"],
-        "after": data["after"],
-        "steps": data["plan"],
-        "cannot_treat": data["cannot_treat"],
-    }

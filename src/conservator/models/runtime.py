@@ -78,6 +78,17 @@ def set_threads(threads: int | None) -> None:
     _chosen = None if threads is None else _bounded(threads, "threads")
 
 
+def bound_threads(threads: int | None) -> None:
+    """Bound the threads of this process for good, and of those it starts; None leaves every core."""
+    if threads is None:
+        return
+    import cv2
+
+    # `restore` forgets set_threads when it is called without a number, but never the environment.
+    os.environ[THREADS_VARIABLE] = str(threads)
+    cv2.setNumThreads(threads)
+
+
 def thread_limit() -> int:
     """Threads a network may use: `set_threads`, else CONSERVATOR_THREADS, else the cores this process may run on."""
     if _chosen is not None:

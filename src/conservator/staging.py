@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from conservator.errors import OutputError
+from conservator.files import write_through
 
 Write = Callable[[Path], object]
 """Makes the file it is given the path of."""
@@ -23,9 +24,12 @@ class Staging:
     """Collects finished files in hidden folders and moves all of them into place when its block ends well.
 
     After an error or Ctrl-C none of them appears. Use as a context manager. OutputError when a place cannot be written.
+
+    room   folder for the hidden ones, on the file system of the files; None makes each beside its file
     """
 
-    def __init__(self) -> None:
+    def __init__(self, room: Path | None = None) -> None:
+        self._room = room
         self._waiting: list[tuple[Path, Path]] = []
 
     def __enter__(self) -> Staging:
@@ -42,7 +46,7 @@ class Staging:
 
     def add(self, path: Path, write: Write) -> None:
         """Let `write` make what will become `path`; folders are made as needed."""
-        unfinished = _hidden(path)
+        unfinished = _hidden(path, self._room)
         self._waiting.append((unfinished, path))
         try:
             write(unfinished)
@@ -51,7 +55,11 @@ class Staging:
 
     def add_text(self, path: Path, text: str) -> None:
         """UTF-8 text."""
-        self.add(path, lambda place: place.write_text(text, "utf-8"))
+        self.add_bytes(path, text.encode())
+
+    def add_bytes(self, path: Path, data: bytes) -> None:
+        """A whole file, on the disk before it is moved."""
+        self.add(path, lambda place: write_through(place, data))
 
     def add_json(self, path: Path, data: Mapping[str, Any]) -> None:
         """Indented JSON."""
@@ -64,11 +72,13 @@ class Staging:
         self.add(path, lambda place: Image.fromarray(picture).save(place))
 
 
-def _hidden(path: Path) -> Path:
-    """The same name in a hidden folder beside it: on the same file system, and free."""
+def _hidden(path: Path, room: Path | None) -> Path:
+    """The same name in a hidden folder: on the same file system, and free."""
+    home = room or path.parent
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        return Path(tempfile.mkdtemp(prefix=".conservator-", dir=path.parent)) / path.name
+        home.mkdir(parents=True, exist_ok=True)
+        return Path(tempfile.mkdtemp(prefix=".conservator-", dir=home)) / path.name
     except OSError as error:
         raise _unwritable(path, error) from error
 

@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from conservator.cli.writing import Staging
 from conservator.errors import OutputError
+from conservator.staging import Staging
 
 
 def test_all_files_appear_at_the_end_and_nothing_else_stays(tmp_path: Path) -> None:

@@ -1,0 +1,109 @@
+"""A batch on a real Ray cluster of two nodes on this machine, of which workers and a node are lost."""
+
+from __future__ import annotations
+
+import os
+import signal
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import conservator
+from batches import Here, Listener, album, results, rows
+from conservator.errors import ModelMissing, UsageError
+from conservator.folders import ray_actors
+from conservator.folders.outcome import Outcome
+from conservator.folders.ray_actors import RayActors
+
+try:
+    import ray
+    from ray.cluster_utils import Cluster
+except ImportError:
+    pytest.skip("needs Ray: pip install 'conservator[cluster]'", allow_module_level=True)
+
+PHOTOGRAPHS = 8
+
+
+@pytest.fixture(scope="module")
+def source(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return album(tmp_path_factory.mktemp("ray") / "in", PHOTOGRAPHS)
+
+
+@pytest.fixture(scope="module")
+def wanted(source: Path) -> dict[str, bytes]:
+    """What a batch in one process gives."""
+    conservator.batch(source, source.parent / "alone", executor=Here())
+    return results(source.parent / "alone")
+
+
+@pytest.fixture(scope="module")
+def cluster() -> Iterator[Any]:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("RAY_USAGE_STATS_ENABLED", "0")
+        patch.setenv("RAY_worker_niceness", "0")  # a busy machine would hardly ever give them a turn
+        patch.setenv("PYTHONPATH", str(Path(conservator.__file__).parents[1]))
+        nodes = Cluster(initialize_head=True, head_node_args={"num_cpus": 1, "include_dashboard": False})
+        nodes.spare = nodes.add_node(num_cpus=1)
+        ray.init(address=nodes.address, log_to_driver=False, logging_level="error")
+        try:
+            yield nodes
+        finally:
+            ray.shutdown()
+            nodes.shutdown()
+
+
+def test_a_cluster_that_is_not_there_is_named(source: Path, tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match="no Ray cluster at"):
+        conservator.batch(source, tmp_path / "out", executor=RayActors("auto"))
+
+
+def test_a_killed_worker_and_a_lost_node_lose_nothing(
+    source: Path, wanted: dict[str, bytes], tmp_path: Path, cluster: Any
+) -> None:
+    listener, happened = Listener(), []
+
+    def tell(path: Path, outcome: Outcome) -> None:
+        assert path.name not in listener.outcomes, "restored twice"
+        listener(path, outcome)
+        if len(listener.outcomes) == 1:
+            happened.append("worker")
+            os.kill(next(iter(worker_processes())), signal.SIGKILL)
+        if len(listener.outcomes) == 3:
+            happened.append("node")
+            cluster.remove_node(cluster.spare, allow_graceful=False)
+
+    conservator.batch(source, tmp_path / "out", executor=RayActors(), on_photo=tell)
+    assert happened == ["worker", "node"]
+    assert listener.statuses == dict.fromkeys((f"p{number}.png" for number in range(PHOTOGRAPHS)), "done")
+    assert results(tmp_path / "out") == wanted
+    assert {row["state"] for row in rows(tmp_path / "out").values()} == {"done"}
+    assert ray.is_initialized(), "a cluster that was there before is left running"
+
+
+def worker_processes() -> list[int]:
+    """Processes of this user that run our actors; Ray names them after what they run."""
+    found = []
+    for place in Path("/proc").glob("[0-9]*/cmdline"):
+        try:
+            if place.read_bytes().startswith(b"ray::Actor"):
+                found.append(int(place.parent.name))
+        except OSError:
+            continue
+    return found
+
+
+def test_an_actor_that_would_restore_differently_is_refused(
+    source: Path, tmp_path: Path, cluster: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    build = ray_actors.Actor.build()
+    monkeypatch.setattr(ray_actors.Actor, "build", staticmethod(lambda: build | {"restorer": "another"}))
+    with pytest.raises(UsageError, match="restorer"):
+        conservator.batch(source, tmp_path / "out", executor=RayActors())
+
+
+def test_without_ray_the_extra_is_named(tmp_path: Path, source: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(__import__("sys").modules, "ray", None)
+    with pytest.raises(ModelMissing, match=r"conservator\[cluster\]"):
+        conservator.batch(source, tmp_path / "out", executor=RayActors())

@@ -22,10 +22,9 @@ LEAST = (0.9, 0.8)
 """Least probabilities for local damage, seed and grow. Where it is, the network is sure; lower ones gained nothing on
 held-out photographs and only let the treatment leak into the clean parts beside it."""
 
-SCENE = MappingProxyType({"haze": (0.9, 0.6), "low_light": (0.7, 0.5), "over_exposure": (0.9, 0.5)})
-"""Haze and exposure, seed and grow, chosen on held-out photographs. There a stricter pair (.95, .9) costs half a
-decibel on mixtures in places; a laxer one for haze (.8) gains as much again, but makes twice as many photographs worse
-and touches 5 % of undamaged close-ups instead of 3 %. `training/tune_gate.py` prints such figures."""
+SCENE = MappingProxyType({"haze": (0.95, 0.6), "low_light": (0.8, 0.5), "over_exposure": (0.9, 0.5)})
+"""Haze and exposure, seed and grow. On held-out photographs laxer pairs gain more (`training/tune_gate.py`), but real
+close-ups of dark or pale things, which those photographs lack, would be brightened or cleared that need neither."""
 
 WHOLE, CERTAIN = 0.7, 0.9
 """A veil or a shadow over more than this share of the frame leaves nothing undamaged to compare with: a close-up of

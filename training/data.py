@@ -18,6 +18,7 @@ HELD_OUT = 12  # every 12th photograph validates and calibrates; dev/ is never r
 
 Bytes = NDArray[np.uint8]
 Draw = Callable[["Photographs", np.random.Generator], dict[str, Any]]
+Lessons = tuple[tuple[int, Draw], ...]
 
 
 class Photographs:
@@ -90,10 +91,15 @@ def turn(image: Bytes, rng: np.random.Generator) -> NDArray[np.float32]:
 
 
 class Stream(torch.utils.data.IterableDataset):
-    """Endless samples: the i-th one depends on (seed, i) alone, so a resumed run sees what it would have seen."""
+    """Endless samples: the i-th one depends on (seed, i) alone, so a resumed run sees what it would have seen.
 
-    def __init__(self, draw: Draw, seed: int, start: int, source: Callable[[], Photographs]) -> None:
-        self.draw, self.seed, self.start, self.source = draw, seed, start, source
+    lessons   (until which index, what is drawn), before `draw` takes over
+    """
+
+    def __init__(
+        self, draw: Draw, seed: int, start: int, source: Callable[[], Photographs], lessons: Lessons
+    ) -> None:
+        self.draw, self.seed, self.start, self.source, self.lessons = draw, seed, start, source, lessons
 
     def __iter__(self) -> Iterator[dict[str, Any]]:
         cv2.setNumThreads(1)
@@ -103,5 +109,6 @@ class Stream(torch.utils.data.IterableDataset):
         index = self.start + worker
         photographs = self.source()
         while True:
-            yield self.draw(photographs, np.random.default_rng((self.seed, index)))
+            draw = next((draw for until, draw in self.lessons if index < until), self.draw)
+            yield draw(photographs, np.random.default_rng((self.seed, index)))
             index += workers

@@ -22,7 +22,7 @@ import torch
 from onnx import numpy_helper
 from torch import Tensor, nn
 
-from data import Draw, Photographs, Stream
+from data import Draw, Lessons, Photographs, Stream
 
 WEIGHTS = Path(__file__).parent.parent / "src/conservator/models/weights"
 CHECKPOINTS = Path(os.environ.get("CONSERVATOR_CHECKPOINTS", Path.home() / ".cache/conservator/checkpoints"))
@@ -39,6 +39,7 @@ class Recipe:
     outputs   names of the outputs
     describe  fields of the model card that only the recipe knows
     source    what the worker draws from, built once per worker
+    lessons   (until which step, what is drawn instead), for what is learned faster by itself
     validate  (network) → metrics on held-out training photographs; also returned as card metrics
     """
 
@@ -56,6 +57,7 @@ class Recipe:
     decay: float = 1e-4
     seed: int = 0
     source: Callable[[], Photographs] = Photographs
+    lessons: Lessons = ()
 
 
 def main(recipe: Recipe) -> None:
@@ -99,7 +101,8 @@ class Run:
     def train(self, workers: int) -> None:
         """Train to the recipe's last step; checkpoints every 250 steps, exports every 1000."""
         recipe, batch = self.recipe, self.recipe.batch
-        stream = Stream(recipe.draw, recipe.seed, self.step * batch, recipe.source)
+        lessons = tuple((until * batch, draw) for until, draw in recipe.lessons)
+        stream = Stream(recipe.draw, recipe.seed, self.step * batch, recipe.source, lessons)
         loader = torch.utils.data.DataLoader(  # spawn: a fork inherits OpenMP locks and hangs
             stream, batch, num_workers=workers, prefetch_factor=6, multiprocessing_context="spawn"
         )

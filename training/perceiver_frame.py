@@ -83,8 +83,6 @@ def draw(frames: Frames, rng: np.random.Generator) -> dict[str, Any]:
 
 def twins(frames: Frames, rng: np.random.Generator) -> dict[str, Any]:
     """The same scene twice, damaged differently: what the two share cannot explain why their labels differ."""
-    if rng.random() < 0.4:
-        return outlines(frames, rng)
     scene = _scene(frames, rng)
     one, other = _shown(scene, rng), _shown(scene, rng)
     return {key: np.stack([one[key], other[key]]) for key in one}
@@ -214,9 +212,10 @@ def recipe() -> Recipe:
         },
         validate=validate,
         batch=8,
-        steps=5800,
+        steps=8500,
         rate=1.5e-3,
         source=Frames,
+        lessons=((5250, twins), (6300, outlines)),  # type: ignore[arg-type]
     )
 
 

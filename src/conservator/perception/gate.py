@@ -22,7 +22,7 @@ LEAST = (0.9, 0.8)
 """Least probabilities for local damage, seed and grow. Where it is, the network is sure; lower ones gained nothing on
 held-out photographs and only let the treatment leak into the clean parts beside it."""
 
-SCENE = MappingProxyType({"haze": (0.95, 0.6), "low_light": (0.8, 0.5), "over_exposure": (0.9, 0.5)})
+SCENE = MappingProxyType({"haze": (0.95, 0.6), "low_light": (0.9, 0.6), "over_exposure": (0.9, 0.5)})
 """Haze and exposure, seed and grow. On held-out photographs laxer pairs gain more (`training/tune_gate.py`), but real
 close-ups of dark or pale things, which those photographs lack, would be brightened or cleared that need neither."""
 

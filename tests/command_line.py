@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import hashlib
+import signal
+import subprocess
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from PIL import Image
@@ -15,6 +18,14 @@ from conservator.cli import app
 
 def run(*arguments: object) -> Result:
     return CliRunner().invoke(app, [str(argument) for argument in arguments])
+
+
+def begun(command: list[str], **options: Any) -> subprocess.Popen[bytes]:
+    """A command in a session of its own that hears Ctrl-C, even where the tests themselves run in the background."""
+    return subprocess.Popen(
+        command, stderr=subprocess.PIPE, start_new_session=True,
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL), **options,
+    )  # fmt: skip
 
 
 def photograph(path: Path, noise: float = 30.0, seed: int = 0, size: tuple[int, int] = (72, 104)) -> Path:

@@ -17,7 +17,7 @@ import pytest
 
 import conservator
 from batches import Here, Listener, album, results, rows
-from command_line import photograph
+from command_line import begun, photograph
 from conservator.benchmarks import kills
 from conservator.errors import InputError, OutputError, ToolFailed
 from conservator.folders.batch import Folder
@@ -103,9 +103,7 @@ def alive(process: int) -> bool:
 
 def test_ctrl_c_ends_with_130_and_the_next_run_goes_on(tmp_path: Path) -> None:
     source = album(tmp_path / "in", 6)
-    process = subprocess.Popen(
-        [*COMMAND, str(source), str(tmp_path / "out"), "--workers", "1"], stderr=subprocess.PIPE, start_new_session=True
-    )
+    process = begun([*COMMAND, str(source), str(tmp_path / "out"), "--workers", "1"])
     assert process.stderr is not None
     process.stderr.readline()
     os.killpg(process.pid, signal.SIGINT)
@@ -123,10 +121,7 @@ def test_a_file_that_grows_is_restored_once_it_is_whole_and_watching_goes_on(tmp
     source, output = tmp_path / "in", tmp_path / "out"
     whole = photograph(tmp_path / "later.png", seed=7).read_bytes()
     photograph(source / "a.png")
-    process = subprocess.Popen(
-        [*COMMAND, str(source), str(output), "--watch", "--every", "0.5", "--workers", "1"],
-        stderr=subprocess.PIPE, start_new_session=True,
-    )  # fmt: skip
+    process = begun([*COMMAND, str(source), str(output), "--watch", "--every", "0.5", "--workers", "1"])
     assert process.stderr is not None
     assert b"a.png" in process.stderr.readline()
     for part in range(4):

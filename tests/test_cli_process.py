@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from command_line import photograph
+from command_line import begun, photograph
 
 COMMAND = [sys.executable, "-m", "conservator"]
 
@@ -61,7 +61,7 @@ def test_ctrl_c_ends_with_130_and_leaves_no_half_file(tmp_path: Path) -> None:
     large = np.random.default_rng(0).integers(0, 255, (1600, 2400, 3), np.uint8)
     for name in ("a.png", "b.png"):
         Image.fromarray(large).save(tmp_path / name, compress_level=0)
-    process = subprocess.Popen([*COMMAND, "restore", str(tmp_path)], stderr=subprocess.PIPE, start_new_session=True)
+    process = begun([*COMMAND, "restore", str(tmp_path)])
     assert process.stderr is not None
     said = process.stderr.readline() + process.stderr.readline()  # the name, then "opened": the work has begun
     assert b"opened" in said

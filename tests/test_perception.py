@@ -68,16 +68,6 @@ def test_the_gate_needs_a_sure_patch_and_spreads_from_it():
     assert decided.sum() == pytest.approx(0.5 * 32)
 
 
-@pytest.mark.parametrize(("share", "treated"), [(0.4, True), (1.0, False)])
-def test_darkness_all_over_needs_more_certainty_than_a_shadow_beside_light(share, treated):
-    gate = Gate({"low_light": 0.7}, {"low_light": 0.5})
-    presence = np.zeros((20, 30), np.float32)
-    presence[:, : int(30 * share)] = 0.8
-    decided = gate.decide("low_light", presence, np.full((20, 30), 0.5, np.float32))
-    assert bool(decided.any()) is treated
-    assert gate.decide("low_light", np.full((20, 30), 0.95, np.float32), np.full((20, 30), 0.5, np.float32)).all()
-
-
 def test_a_photo_of_one_colour_is_clean():
     assert diagnose(np.full((200, 200, 3), 128, np.uint8)).clean
 

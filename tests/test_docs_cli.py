@@ -76,6 +76,15 @@ def test_every_option_that_the_page_names_exists() -> None:
     assert set(re.findall(r"(?<![\w-])--[a-z][a-z-]+", PAGE)) <= known
 
 
+def test_every_benchmark_that_a_page_names_exists() -> None:
+    from conservator.benchmarks.commands import app as bench
+
+    pages = "".join(page.read_text("utf-8") for page in (Path(__file__).parent.parent / "docs").glob("*.md"))
+    named = set(re.findall(r"conservator bench ([a-z][a-z-]+)", pages))
+    known = {(c.name or c.callback.__name__).replace("_", "-") for c in bench.registered_commands if c.callback}
+    assert {"throughput", "spatialbench"} <= named <= known
+
+
 @pytest.mark.parametrize("name", ["checkpoints", "policies", "words", "batch"])
 def test_the_examples_of_other_pages_run(name: str, folder: Path, tmp_path_factory: pytest.TempPathFactory) -> None:
     page = (Path(__file__).parent.parent / f"docs/{name}.md").read_text("utf-8")

@@ -204,6 +204,7 @@ def load(
     _finish("load", found, seed, output)
 
 
+@app.command()
 def throughput(
     folder: Folder,
     workers: Annotated[

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +17,7 @@ from typer.testing import CliRunner
 from bench_pictures import clean_pictures
 from conservator.benchmarks import peers
 from conservator.benchmarks.commands import app
-from conservator.benchmarks.criticbench import LEARNED, PERCEIVED, TASKS, run
+from conservator.benchmarks.criticbench import LEARNED, PERCEIVED, TASKS, Guess, run
 from conservator.benchmarks.criticsummary import FARTHEST, calibrated, ranked
 from conservator.benchmarks.photos import photographs, to_bytes, to_unit
 from conservator.benchmarks.results import load_result, table, write_result
@@ -30,7 +31,7 @@ from conservator.quality.critic import View
 from conservator.quality.guard import examine
 from conservator.quality.learned import CROPS, Judged, judge, learned
 from conservator.quality.reference import psnr
-from conservator.synthesis import Damage, degrade
+from conservator.synthesis import Damage, Sample, degrade
 from scenes import scene
 
 Floats = NDArray[np.float32]
@@ -167,7 +168,7 @@ def accepted(before: Floats, after: Floats) -> bool:
 
 
 def climbed(before: Floats, move: Move, rng: np.random.Generator, trials: int = 14) -> list[Floats]:
-    """All trials of a search, without gradients, for the strength that the critic likes best and the guard lets pass."""
+    """All trials of a search, without gradients, for the strength that the critic likes best within the guard."""
     best, at, reach = -np.inf, 0.0, 1.0
     tried = []
     for _ in range(trials):
@@ -229,15 +230,12 @@ def test_ranking_and_calibration_by_hand() -> None:
 
 
 def test_a_critic_that_knows_beats_one_that_is_wrong(tmp_path: Path) -> None:
-    def knows(sample: Any, outcome: Any) -> dict[str, float]:
-        return {"gain": psnr(to_unit(outcome), sample.clean), "deviation": 0.0}
-
-    def errs(sample: Any, outcome: Any) -> dict[str, float]:
-        return {"gain": -knows(sample, outcome)["gain"], "deviation": 0.0}
+    def knows(sample: Sample, sign: int = 1) -> Guess:
+        return lambda outcome: {"gain": sign * psnr(to_unit(outcome), sample.clean), "deviation": 0.0}
 
     tools = {"soft": peers.bilateral(20), "median": peers.median, "wide": peers.unsharp, "dct": peers.dct_shrinkage(20)}
     photos = photographs(clean_pictures(tmp_path / "clean", 2))
-    found = run(photos, tools=tools, among={LEARNED: knows, "wrong": errs})
+    found = run(photos, tools=tools, among={LEARNED: knows, "wrong": partial(knows, sign=-1)})
     assert len(found.rows) == 2 * 4 and found.rows[0]["task"] == TASKS[0].name
     first, last = found.summary["ranking"]
     assert first["which_of_two_percent"] == 100 and last["which_of_two_percent"] == 0

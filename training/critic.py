@@ -20,13 +20,14 @@ from torch import Tensor, nn
 
 from conservator.benchmarks.criticsummary import calibrated, ranked
 from conservator.quality.learned import Judged
-from critic_network import GAINS, QUANTUM, CriticNetwork
+from critic_network import GAINS, QUANTUM, ChangeFeatures, CriticNetwork
 from loop import Recipe, half, main
 from mishaps import befallen
 from networks import CELL
 from outcomes import FOLDER
 
 SIDE = 112
+STEM = ChangeFeatures()
 Array = NDArray[np.float32]
 
 
@@ -50,14 +51,21 @@ class Shelves:
 
 def draw(shelves: Shelves, rng: np.random.Generator, side: int = SIDE) -> dict[str, Any]:
     """Two states of a crop and its truth."""
-    clean, *states = shelves.states(rng, side)
+    clean, *outcomes = shelves.states(rng, side)
     way = rng.random()
-    before = states[0] if way < 0.7 else clean if way < 0.78 else states[int(rng.integers(len(states)))]
-    after = stored(_after(clean, before, states[1:], rng))
+    before = outcomes[0] if way < 0.7 else clean if way < 0.78 else outcomes[int(rng.integers(len(outcomes)))]
+    after = stored(_after(clean, before, outcomes[1:], rng))
     if rng.random() < 0.15:
         before, after = after, before
-    return {k: np.ascontiguousarray(v.transpose(2, 0, 1)) for k, v in
-            (("before", before), ("after", after), ("clean", clean))}  # fmt: skip
+    states = {"before": before, "after": after, "clean": clean}
+    pair = {name: np.ascontiguousarray(state.transpose(2, 0, 1)) for name, state in states.items()}
+    return pair | {"stem": described(pair["before"], pair["after"])}
+
+
+def described(before: Array, after: Array) -> Array:
+    """The network's fixed features, computed by the worker: it takes as long as all that is learned."""
+    with torch.no_grad():
+        return STEM(torch.from_numpy(np.concatenate([before, after])[None]))[0].numpy()
 
 
 def _after(clean: Array, before: Array, outcomes: list[Array], rng: np.random.Generator) -> Array:
@@ -95,7 +103,7 @@ def _cells(square: Tensor) -> Tensor:
 def loss(network: CriticNetwork, batch: dict[str, Tensor]) -> tuple[Tensor, dict[str, float]]:
     """Cross-entropy with the gain shared between its two nearest bins, the error before, and the gain of the crop."""
     with half(batch["before"].device.type):
-        logits, error = network.logits(batch["before"], batch["after"])
+        logits, error = network.logits(batch["before"], batch["after"], batch["stem"])
     gain, before, changed = truth(batch)
     weight = changed / changed.sum().clamp_min(1)
     cross = -(_shared(gain) * torch.log_softmax(logits, 1)).sum(1, keepdim=True)
@@ -164,7 +172,7 @@ def recipe() -> Recipe:
         },
         validate=validate,
         batch=12,
-        steps=2000,
+        steps=1900,
         rate=1.5e-3,
     )
 

@@ -76,10 +76,12 @@ class CriticNetwork(FeatureNetwork):
         nn.init.zeros_(self.head.weight)
         nn.init.zeros_(self.head.bias)
 
-    def logits(self, before: Tensor, after: Tensor) -> tuple[Tensor, Tensor]:
-        """Logits over GAINS (N, bins, h, w) and the logarithm to base 10 of the squared error before (N, 1, h, w)."""
-        with torch.no_grad():
-            fixed = self.features(torch.cat([before, after], 1))
+    def logits(self, before: Tensor, after: Tensor, stem: Tensor | None = None) -> tuple[Tensor, Tensor]:
+        """Logits over GAINS (N, bins, h, w) and the logarithm to base 10 of the squared error before (N, 1, h, w).
+
+        stem   what the stem says of the pair, where that is known already
+        """
+        fixed = self.features(torch.cat([before, after], 1)) if stem is None else self.normalised(stem)
         learned = self.learned(torch.cat([before - 0.5, after - 0.5, 4 * (after - before)], 1))
         raw = self.head(self.blocks(self.enter(torch.cat([fixed.to(learned.dtype), learned], 1)))).float()
         return raw[:, :-1], raw[:, -1:] - 2.5

@@ -9,27 +9,28 @@ that what is changed least is best.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TypeAlias
 
 import numpy as np
+from numpy.typing import NDArray
 
 from conservator.benchmarks import peers
 from conservator.benchmarks.brackets import clahe, gamma
-from conservator.benchmarks.measuring import OnRow, compared
+from conservator.benchmarks.measuring import OnRow, decibel
 from conservator.benchmarks.peers import Peer
 from conservator.benchmarks.photos import Bytes, read, to_bytes, to_unit
 from conservator.benchmarks.results import Findings, Row
 from conservator.benchmarks.toolbench import TASKS
-from conservator.degradations import NAMES
-from conservator.pixels.types import Maps, Pixels, to_samples
+from conservator.pixels.types import Pixels, to_samples
 from conservator.quality.critic import View, severity_fall
 from conservator.quality.learned import judge
-from conservator.quality.reference import gmsd
+from conservator.quality.reference import gmsd, ssim
 from conservator.synthesis import Sample, degrade
 
 TITLE = "Critics on tools they never saw"
+MEASURES = ("gain_db", "ssim_gain", "gmsd_gain")
 LEARNED, PERCEIVED, SMOOTHER, UNCHANGED = "learned", "severity_fall", "smoother is better", "unchanged is better"
 
 UNSEEN: Mapping[str, Peer] = {
@@ -49,7 +50,11 @@ UNSEEN: Mapping[str, Peer] = {
 }
 """Classical tools by name; the learned critic was trained on none of them."""
 
-Guess: TypeAlias = Callable[[Sample, Bytes], dict[str, float]]
+Guess: TypeAlias = Callable[[Bytes], dict[str, float]]
+"""Says of an outcome what it gained: `gain`, and its `deviation` and `per_megapixel_seconds` where it knows."""
+
+Critic: TypeAlias = Callable[[Sample], Guess]
+"""Looks at a damaged photograph once and then judges outcomes."""
 
 
 def run(
@@ -57,7 +62,7 @@ def run(
     *,
     seed: int = 0,
     tools: Mapping[str, Peer] = UNSEEN,
-    among: Mapping[str, Guess] | None = None,
+    among: Mapping[str, Critic] | None = None,
     on_row: OnRow | None = None,
 ) -> Findings:
     """Damage every photograph once, treat it with every tool and ask every critic.
@@ -73,54 +78,69 @@ def run(
         damage = TASKS[index % len(TASKS)]
         assert damage.draw is not None
         sample = degrade(to_unit(read(path)), damage.draw(np.random.default_rng((seed, index))))
-        for name, tool in tools.items():
-            outcome = tool(to_bytes(sample.degraded))
-            measured = _row(sample, outcome, among or CRITICS)
-            rows.append({"photo": path.name, "task": damage.name, "method": name, **measured})
+        for row in _outcomes(sample, tools, among or CRITICS):
+            rows.append({"photo": path.name, "task": damage.name, **row})
             if on_row is not None:
                 on_row(rows[-1])
     return Findings(TITLE, summary(rows), rows, {"photos": len(photos), "tools": list(tools)})
 
 
-def _row(sample: Sample, outcome: Bytes, among: Mapping[str, Guess]) -> Row:
-    before, clean, after = to_bytes(sample.degraded), to_bytes(sample.clean), to_unit(outcome)
-    true = compared(before, outcome, clean)
-    return {
-        "gain_db": true["gain_db"],
-        "ssim_gain": true["ssim"] - true["ssim_before"],
-        "gmsd_gain": gmsd(sample.degraded, sample.clean) - gmsd(after, sample.clean),
-        "guesses": {name: guess(sample, outcome) for name, guess in among.items()},
-    }
+def _outcomes(sample: Sample, tools: Mapping[str, Peer], among: Mapping[str, Critic]) -> Iterator[Row]:
+    clean, before = to_bytes(sample.clean), to_bytes(sample.degraded)
+    then, critics = _figures(before, clean), {name: critic(sample) for name, critic in among.items()}
+    for name, tool in tools.items():
+        outcome = tool(before)
+        gains = _figures(outcome, clean) - then
+        guesses = {critic: guess(outcome) for critic, guess in critics.items()}
+        yield {"method": name, **dict(zip(MEASURES, gains.tolist(), strict=True)), "guesses": guesses}
 
 
-def by_network(sample: Sample, outcome: Bytes) -> dict[str, float]:
+def _figures(picture: Bytes, clean: Bytes) -> NDArray[np.float64]:
+    """PSNR, SSIM and GMSD, the last with its sign turned: more is better."""
+    pair = to_unit(picture), to_unit(clean)
+    return np.array([decibel(picture, clean), ssim(*pair), -gmsd(*pair)])
+
+
+def by_network(sample: Sample) -> Guess:
     """The learned critic, on the whole picture."""
-    begun = time.perf_counter()
-    gain, deviation = judge(sample.degraded, to_unit(outcome)).pooled()
-    seconds = time.perf_counter() - begun
-    return {"gain": gain, "deviation": deviation, "per_megapixel_seconds": seconds * 1e6 / outcome[..., 0].size}
+
+    def guess(outcome: Bytes) -> dict[str, float]:
+        begun = time.perf_counter()
+        gain, deviation = judge(sample.degraded, to_unit(outcome)).pooled()
+        return {"gain": gain, "deviation": deviation, "per_megapixel_seconds": _spent(begun, outcome)}
+
+    return guess
 
 
-def by_perceiver(sample: Sample, outcome: Bytes) -> dict[str, float]:
+def by_perceiver(sample: Sample) -> Guess:
     """Severity that a second look no longer finds, of the kinds and in the cells that were damaged; of a clean
     photograph, of every kind everywhere."""
     from conservator.perception import observe
 
-    begun = time.perf_counter()
-    then, now = (to_samples(picture, 8) for picture in (sample.degraded, to_unit(outcome)))
-    opinion = severity_fall(View(then, observe(then)), View(now, observe(now)), _asked(sample))
-    seconds = time.perf_counter() - begun
-    spent = seconds * 1e6 / outcome[..., 0].size
-    return {"gain": opinion.gain, "deviation": opinion.deviation, "per_megapixel_seconds": spent}
+    def view(picture: Pixels) -> View:
+        samples = to_samples(picture, 8)
+        return View(samples, observe(samples))
+
+    before, asked = view(sample.degraded), sample.truth if sample.truth.any() else np.ones_like(sample.truth)
+
+    def guess(outcome: Bytes) -> dict[str, float]:
+        begun = time.perf_counter()
+        opinion = severity_fall(before, view(to_unit(outcome)), asked)
+        return {
+            "gain": opinion.gain, "deviation": opinion.deviation, "per_megapixel_seconds": _spent(begun, outcome),
+        }  # fmt: skip
+
+    return guess
 
 
-def _asked(sample: Sample) -> Maps:
-    return sample.truth if sample.truth.any() else np.ones((len(NAMES), *sample.truth.shape[1:]), np.float32)
+def _spent(begun: float, outcome: Bytes) -> float:
+    return (time.perf_counter() - begun) * 1e6 / outcome[..., 0].size
 
 
-def by_smoothness(sample: Sample, outcome: Bytes) -> dict[str, float]:
+def by_smoothness(sample: Sample) -> Guess:
     """How much the estimated noise fell (Immerkær, 1996), in 8-bit levels."""
-    return {"gain": _roughness(sample.degraded) - _roughness(to_unit(outcome))}
+    before = _roughness(sample.degraded)
+    return lambda outcome: {"gain": before - _roughness(to_unit(outcome))}
 
 
 def _roughness(picture: Pixels) -> float:
@@ -131,11 +151,11 @@ def _roughness(picture: Pixels) -> float:
     return float(255 * np.sqrt(np.pi / 2) * np.abs(high).mean() / 6)
 
 
-def by_change(sample: Sample, outcome: Bytes) -> dict[str, float]:
+def by_change(sample: Sample) -> Guess:
     """Minus the mean change in 8-bit levels."""
-    return {"gain": -255 * float(np.abs(to_unit(outcome) - sample.degraded).mean())}
+    return lambda outcome: {"gain": -255 * float(np.abs(to_unit(outcome) - sample.degraded).mean())}
 
 
-CRITICS: Mapping[str, Guess] = {
+CRITICS: Mapping[str, Critic] = {
     LEARNED: by_network, PERCEIVED: by_perceiver, SMOOTHER: by_smoothness, UNCHANGED: by_change,
 }  # fmt: skip

@@ -50,13 +50,13 @@ def dct_shrinkage(sigma: float) -> Peer:
 
         height, width = picture.shape[:2]
         padded = np.pad(to_unit(picture), ((8, 16 - height % 8), (8, 16 - width % 8), (0, 0)), mode="symmetric")
-        total, size = np.zeros_like(padded), (padded.shape[0] // 8 - 1, padded.shape[1] // 8 - 1)
+        total, size = np.zeros(padded.shape, np.float32), (padded.shape[0] // 8 - 1, padded.shape[1] // 8 - 1)
         for y, x in ((y, x) for y in range(0, 8, 2) for x in range(0, 8, 2)):
             window = np.s_[y : y + 8 * size[0], x : x + 8 * size[1]]
             blocks = dctn(padded[window].reshape(size[0], 8, size[1], 8, 3), axes=(1, 3), norm="ortho")
             blocks *= np.abs(blocks) > 3 * sigma / 255
             total[window] += idctn(blocks, axes=(1, 3), norm="ortho").reshape(8 * size[0], 8 * size[1], 3)
-        return to_bytes(total[8 : 8 + height, 8 : 8 + width] / 16)
+        return to_bytes(total[8 : 8 + height, 8 : 8 + width] / np.float32(16))
 
     return denoise
 

@@ -105,12 +105,12 @@ def _edges(then: Floats, now: Floats, finest: Floats, where: Bools) -> dict[str,
     not know where the edges of the scene are, hardly count; and a ratio does not notice a change of tone.
     """
     across, down = _slopes(now, 2)
-    slope = np.hypot(across, down)
+    slope = np.asarray(np.hypot(across, down), np.float32)
     beside = [np.maximum(np.roll(slope, 1, axis), np.roll(slope, -1, axis)) for axis in (0, 1)]
     ridge = where & (slope > EDGE) & (slope >= np.where(np.abs(across) > np.abs(down), beside[1], beside[0]))
     if np.count_nonzero(ridge) < FEWEST_EDGES:
         return {}
-    way = across[ridge] / slope[ridge], down[ridge] / slope[ridge]
+    way: tuple[Floats, Floats] = across[ridge] / slope[ridge], down[ridge] / slope[ridge]
     steep_then, steep_now = (_steepness(y, ridge, way) for y in (then, now))
     if steep_then < 1.05:
         return {}

@@ -99,15 +99,18 @@ def learned(before: View, after: View, asked: Maps) -> Opinion:
     """
     expected = before.diagnosis.presence * before.diagnosis.raw
     pairs = zip(*(proxies(view.samples, asked, expected, CROPS) for view in (before, after)), strict=True)
-    seen, weights = [], []
+    seen: list[Gain] = []
+    touched, kinds = [], 0
     for then, now in pairs:
-        where = then.maps.any(axis=0)
+        where = np.asarray(then.maps.any(axis=0))
         seen.append(judge(to_pixels(then.samples), to_pixels(now.samples)).pooled(where))
-        weights.append(np.count_nonzero(then.maps))
-    if not sum(weights):
+        touched.append(int(np.count_nonzero(where)))
+        kinds += int(np.count_nonzero(then.maps))
+    if not kinds:
         return Opinion(0.0, 0.0, "nothing was treated")
-    gain, deviation = np.average(seen, axis=0, weights=weights).tolist()
-    return Opinion(gain, deviation, f"the critic expects {gain:+.1f} ± {deviation:.1f} dB of it")
+    gain, deviation = np.average(seen, axis=0, weights=touched).tolist()
+    share = sum(touched) / kinds  # an opinion is per cell and kind, so that many kinds in one step do not count twice
+    return Opinion(share * gain, share * deviation, f"the critic expects {gain:+.1f} ± {deviation:.1f} dB of it")
 
 
 def _whole_cells(picture: Pixels) -> Pixels:

@@ -65,8 +65,11 @@ def wiener(picture: Bytes) -> Bytes:
     """scipy's adaptive Wiener filter (Lee, 1980) of 5 by 5 pixels, which estimates the noise itself."""
     from scipy.signal import wiener as adaptive
 
-    channels = [adaptive(channel.astype(np.float64), 5) for channel in np.moveaxis(to_unit(picture) + 1e-4, 2, 0)]
-    return to_bytes(np.stack(channels, axis=2).astype(np.float32))
+    pixels = to_unit(picture)
+    with np.errstate(divide="ignore", invalid="ignore"):  # where nothing varies it divides by nothing
+        channels = [adaptive(channel.astype(np.float64), 5) for channel in np.moveaxis(pixels, 2, 0)]
+    filtered = np.stack(channels, axis=2).astype(np.float32)
+    return to_bytes(np.where(np.isfinite(filtered), filtered, pixels))
 
 
 def median(picture: Bytes) -> Bytes:

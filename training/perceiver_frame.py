@@ -214,7 +214,7 @@ def recipe() -> Recipe:
         },
         validate=validate,
         batch=8,
-        steps=13500,
+        steps=11000,
         rate=1.5e-3,
         source=Frames,
     )

@@ -1,0 +1,54 @@
+"""Mask sources by name: the kind, a colon, and where its network lies."""
+
+from __future__ import annotations
+
+from functools import lru_cache
+from pathlib import Path
+
+from conservator.errors import ModelMissing, UsageError
+from conservator.selection.sam import Sam
+from conservator.selection.source import MaskSource
+
+
+def source_named(name: str) -> MaskSource:
+    """A mask source: "sam:FOLDER", or "sam:ENCODER.onnx,DECODER.onnx".
+
+    A folder holds the two .onnx files, or config.json and .safetensors as transformers writes them.
+    Raises UsageError for another kind, and when the files are no such network; ModelMissing when one is absent or
+    damaged, or when PyTorch or transformers are needed and absent.
+    """
+    kind, _, place = name.partition(":")
+    if kind != "sam" or not place:
+        raise UsageError(f"a mask source {name!r}", "sam:FOLDER or sam:ENCODER.onnx,DECODER.onnx", "correct it")
+    folder = Path(place)
+    whole = (folder / "config.json").is_file() and (any(folder.glob("*.safetensors")) or not any(folder.glob("*.onnx")))
+    files = tuple(sorted(folder.iterdir())) if whole else _pair(place)
+    stamps = tuple((file.stat().st_mtime_ns, file.stat().st_size) for file in files if file.exists())
+    return _opened(name, folder if whole else None, files, stamps)
+
+
+@lru_cache(maxsize=1)
+def _opened(name: str, folder: Path | None, files: tuple[Path, ...], _stamps: tuple[tuple[int, int], ...]) -> Sam:
+    """Kept for the next photograph: networks take seconds to load."""
+    if folder is not None:
+        from conservator.models.foreign import sam_torch
+
+        return Sam(name, sam_torch.read(folder))
+    from conservator.models.foreign import sam_onnx
+
+    return Sam(name, sam_onnx.read(*files))
+
+
+def _pair(place: str) -> tuple[Path, Path]:
+    """The two files that a path or a list of two names."""
+    if not Path(place).exists() and place.count(",") == 1:
+        one, other = place.split(",")
+        return Path(one), Path(other)
+    if not Path(place).is_dir():
+        fix = "name the folder that holds both, or ENCODER.onnx,DECODER.onnx"
+        raise ModelMissing(f"no folder {place}", "an encoder and a decoder", fix)
+    files = sorted(Path(place).glob("*.onnx"))
+    if len(files) != 2:
+        fix = "name the two: sam:ENCODER.onnx,DECODER.onnx"
+        raise UsageError(f"{len(files)} .onnx files in {place}", "an encoder and a decoder", fix)
+    return files[0], files[1]

@@ -25,7 +25,8 @@ pytest.importorskip("transformers", reason="transformers is not installed: pip i
 
 SIZE, SIDE = (90, 121), 128
 PROMPTS = {"hidden_size": 32, "image_size": SIDE, "patch_size": 16}
-DECODER = {"hidden_size": 32, "mlp_dim": 32, "num_hidden_layers": 1, "num_attention_heads": 2, "iou_head_hidden_dim": 16}
+DECODER = {"hidden_size": 32, "mlp_dim": 32, "num_hidden_layers": 1, "num_attention_heads": 2,
+           "iou_head_hidden_dim": 16}  # fmt: skip
 SAM = {"hidden_size": 16, "output_channels": 32, "num_hidden_layers": 1, "num_attention_heads": 2, "image_size": SIDE,
        "window_size": 4, "global_attn_indexes": [0], "num_pos_feats": 16, "mlp_dim": 16}  # fmt: skip
 HIERA = {"model_type": "sam2_hiera_det_model", "hidden_size": 8, "num_attention_heads": 1, "image_size": [SIDE, SIDE],
@@ -69,7 +70,8 @@ class Official(torch.nn.Module):  # type: ignore[misc,name-defined]
 
     def forward(self, features: Any, points: Any, labels: Any, mask: Any, has_mask: Any, size: Any) -> Any:
         # The exporter's caller adds the point that means nothing; here the model does, so it is taken off again.
-        found = self.model(image_embeddings=features, input_points=points[None, :, :-1], input_labels=labels[None, :, :-1])
+        asked = {"input_points": points[None, :, :-1], "input_labels": labels[None, :, :-1]}
+        found = self.model(image_embeddings=features, **asked)
         low = found.pred_masks[0] + 0 * has_mask * mask
         masks = torch.nn.functional.interpolate(low, scale_factor=2) + 0 * size.sum()
         return masks, found.iou_scores[0], low
@@ -108,8 +110,10 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
         if name == "sam":
             (home / "official").mkdir()
             shutil.copy(home / "sam_onnx/vision_encoder.onnx", home / "official/encoder.onnx")
-            inputs = ["image_embeddings", "point_coords", "point_labels", "mask_input", "has_mask_input", "orig_im_size"]
-            sample = (seen, torch.ones(1, 2, 2), torch.ones(1, 2), torch.zeros(1, 1, 32, 32), torch.zeros(1), torch.ones(2))
+            inputs = ["image_embeddings", "point_coords", "point_labels", "mask_input", "has_mask_input"]
+            inputs.append("orig_im_size")
+            sample = (seen, torch.ones(1, 2, 2), torch.ones(1, 2), torch.zeros(1, 1, 32, 32), torch.zeros(1))
+            sample += (torch.ones(2),)
             free = {"point_coords": {1: "n"}, "point_labels": {1: "n"}}
             outputs = ["masks", "iou_predictions", "low_res_masks"]
             export(Official(model), sample, home / "official/decoder.onnx", (inputs, outputs), free)

@@ -76,18 +76,21 @@ def diagnose(
 
 def _wanted(select: str | None, points: Sequence[str], box: str | None, regions: str | None) -> str | Prompt | None:
     """What is to be selected; UsageError when it cannot be understood, or is asked of nobody."""
-    if not points and box is None:
-        if select is not None:
-            from conservator.wishes import place
+    shown = bool(points) or box is not None
+    if select is not None and (shown or regions is not None):
+        raise UsageError("--select with --regions, --point or --box", "one of them", "leave the others out")
+    if shown and regions is None:
+        raise UsageError("--point or --box alone", "who outlines things", "pass --regions sam:PATH")
+    if select is not None:
+        from conservator.wishes import place
 
-            place(select)
+        place(select)
+    if not shown:
         return select
-    if select is not None or regions is None:
-        raise UsageError("--point or --box", "--regions SOURCE with them and no --select", "pass --regions sam:PATH")
     from conservator.selection import Prompt
 
-    shown = [(abs(x), y, not text.startswith("-")) for text in points for x, y in [_numbers(text, 2)]]
-    return Prompt(points=tuple(shown), box=_numbers(box, 4) if box is not None else None)  # type: ignore[arg-type]
+    marks = [(abs(x), y, not text.startswith("-")) for text in points for x, y in [_numbers(text, 2)]]
+    return Prompt(points=tuple(marks), box=_numbers(box, 4) if box is not None else None)  # type: ignore[arg-type]
 
 
 def _numbers(text: str, count: int) -> tuple[float, ...]:

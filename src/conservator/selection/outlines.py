@@ -19,6 +19,9 @@ from conservator.selection.source import MaskSource, Prompt
 MOST = 8
 """Regions, as many as the perceiver draws; what is left of the frame is one of them."""
 
+LEAST_REST = 0.02
+"""Share of the frame that must be left for it to be a region."""
+
 Look = Callable[[Samples], Diagnosis]
 
 
@@ -61,6 +64,10 @@ def _parted(found: Sequence[Mask], diagnosis: Diagnosis) -> list[Mask]:
         if own.max() >= 0.5:  # a thing that others cover is none
             parts.append(own)
             left = left - own
-    if left.max() > 0:
+    if not parts or (left >= 0.5).mean() >= LEAST_REST:
         parts.append(left)
+    else:  # the rims between things are theirs
+        parts[-1] = parts[-1] + (left == 1)
+        total = np.sum(parts, axis=0)
+        parts = [part / total for part in parts]
     return sorted(parts, key=lambda mask: (-float((mask * damage).sum()), -float(mask.sum())))

@@ -121,11 +121,9 @@ class _Decoder:
     def of(cls, encoder: Path, decoder: Path) -> _Decoder:
         inputs, outputs = ports(decoder)
         names = [port.name.lower() for port in outputs]
-        low = [i for i, name in enumerate(names) if "mask" in name]
-        masks = next((i for i in low if "low_res" in names[i]), low[0] if low else None)
-        quality = next((i for i, n in enumerate(names) if "iou" in n or ("score" in n and "object" not in n)), None)
+        masks, quality = _first(names, "low_res", "mask"), _first(names, "iou", "score")
         roles = {_role(port): port for port in inputs if _role(port) != "embedding"}
-        unknown = [port for port in inputs if port.type not in _TYPES or len(port.shape) not in _RANKS.get(_role(port), (4,))]
+        unknown = [p for p in inputs if p.type not in _TYPES or len(p.shape) not in _RANKS.get(_role(p), (4,))]
         if masks is None or quality is None or "labels" not in roles or unknown:
             got = f"{decoder.name} takes {listed(inputs)} and returns {listed(outputs)}"
             raise UsageError(got, "points and labels in, masks and their quality out", "export it anew")
@@ -182,6 +180,11 @@ class _Decoder:
         if "size" in self.roles:
             given["size"] = (4 * cells, 4 * cells)
         return given
+
+
+def _first(names: list[str], *parts: str) -> int | None:
+    """Where the first of these parts occurs, the first part before all others."""
+    return next((i for part in parts for i, name in enumerate(names) if part in name), None)
 
 
 def _filled(port: Port, free: tuple[int, ...]) -> tuple[int, ...]:

@@ -26,7 +26,7 @@ from conservator.plan import Step
 from conservator.policies import Policy, policy_named
 from conservator.policies.scripted import ScriptedPolicy
 from conservator.record import SCHEMA, Ledger, Listener, Record
-from conservator.selection import MaskSource, Outlined, source_named
+from conservator.selection import MaskSource, Outlined, outlined
 from conservator.session import Perceiver, Session
 from conservator.terms import Budget, Limits
 from conservator.tools.added import find, preferring
@@ -123,8 +123,8 @@ def restore(
         "tile": tile or 512, "scale": scale,
         "prefer": [prefer] if isinstance(prefer, str) else list(prefer) or None,
     }  # fmt: skip
-    source = source_named(regions) if isinstance(regions, str) else regions
-    call["regions"] = source.name if source else None
+    look = outlined(regions, perceiver)
+    call["regions"] = look.source.name if isinstance(look, Outlined) else None
     chosen = policy_named(policy) if isinstance(policy, str) else policy
     wishes = parse(instruction)
     tools = preferring(prefer)
@@ -144,7 +144,7 @@ def restore(
             budget=Budget(max_calls, max_seconds),
             ledger=book,
             cache=Cache(cache) if cache is not None else None,
-            perceiver=Outlined(source, perceiver) if source else perceiver,
+            perceiver=look,
         )
         chosen(session)
         return _treatment(session, call, seed)
@@ -158,8 +158,7 @@ def diagnose(photo: Source, *, regions: str | MaskSource | None = None, threads:
     Raises InputError, ModelMissing, UsageError.
     """
     set_threads(threads)
-    source = source_named(regions) if isinstance(regions, str) else regions
-    return (Outlined(source, observe) if source else observe)(open_photo(photo).samples)
+    return outlined(regions, observe)(open_photo(photo).samples)
 
 
 def treat(

@@ -13,6 +13,7 @@ from conservator.pixels.reduce import into_cells
 from conservator.pixels.types import Mask, Samples
 from conservator.regions import Region
 from conservator.selection.damage import ailments
+from conservator.selection.named import source_named
 from conservator.selection.scene import Scene
 from conservator.selection.source import MaskSource, Prompt
 
@@ -51,6 +52,13 @@ class Outlined:
         named = ((f"r{i}", mask) for i, mask in enumerate(self._masks, 1))
         regions = tuple(Region(name, mask, kind, ailments(mask, diagnosis)) for name, mask in named)
         return replace(diagnosis, regions=regions)
+
+
+def outlined(regions: str | MaskSource | None, perceiver: Look) -> Look:
+    """The perceiver with regions by a mask source, given or named (see `source_named`); itself without one."""
+    if regions is None:
+        return perceiver
+    return Outlined(source_named(regions) if isinstance(regions, str) else regions, perceiver)
 
 
 def _parted(found: Sequence[Mask], diagnosis: Diagnosis) -> list[Mask]:

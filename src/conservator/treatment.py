@@ -124,12 +124,12 @@ def restore(
         "tile": tile or 512, "scale": scale,
         "prefer": [prefer] if isinstance(prefer, str) else list(prefer) or None,
     }  # fmt: skip
-    look = outlined(regions, perceiver)
-    call["regions"] = look.source.name if isinstance(look, Outlined) else None
     chosen = policy_named(policy) if isinstance(policy, str) else policy
     wishes = parse(instruction)
     tools = preferring(prefer)
     set_threads(threads)
+    look = outlined(regions, perceiver)
+    call["regions"] = look.source.name if isinstance(look, Outlined) else None
     book = Ledger(ledger, on_event)
     try:
         with book.timed("decode"):

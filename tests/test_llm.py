@@ -204,6 +204,7 @@ def test_doing_nothing_is_a_plan() -> None:
         one = treated("noise")
         llm(one, server.planner())
     assert plan(one) == [] and not fell_back(one) and one.samples is one.photo.samples
+    assert one.ledger.events[-1]["reason"] == "the plan asks for nothing more"
 
 
 def test_regions_that_change_are_planned_anew() -> None:

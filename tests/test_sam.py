@@ -20,9 +20,10 @@ from conservator.pixels.reduce import into_cells, mask_cells
 from conservator.plan import Step
 from conservator.policies.scripted import ScriptedPolicy
 from conservator.selection import VOCABULARY, Found, MaskSource, Outlined, Prompt, select, source_named
+from conservator.selection.sam import Sam
 from conservator.selection.scene import Scene
 from onnx_files import blur
-from sam_files import colour_pair
+from sam_files import colour_pair, fastsam
 from test_selection import diagnosed
 
 Things = tuple[NDArray[np.uint8], NDArray[np.bool_], NDArray[np.bool_]]
@@ -86,6 +87,34 @@ def test_what_the_network_doubts_is_no_thing(tmp_path: Path) -> None:
     picture, *_ = things(120, 200)
     scene = Scene(open_photo(picture).samples, diagnosed((120, 200)))
     assert named(tmp_path, quality=0.5).find(scene, Prompt()) == []
+
+
+@pytest.mark.parametrize("size", [(120, 200), (200, 120), (301, 500)])
+def test_a_detector_that_takes_no_prompts_is_asked_for_what_it_found(size: tuple[int, int], tmp_path: Path) -> None:
+    picture, disc, corner = things(*size)
+    source = source_named(f"sam:{fastsam(tmp_path / 'fastsam.onnx')}")
+    height, width = size
+    box = Prompt(box=(0.0, 0.0, width, height))
+    both = Prompt(points=((0.3 * width, 0.4 * height, True), (0.8 * width, 0.8 * height, False)))
+    for prompt, thing, sure in (
+        (at(0.3 * width, 0.4 * height), disc, 0.9), (at(0.8 * width, 0.8 * height), corner, 0.7), (box, disc, 0.9),
+        (both, disc, 0.9), (at(0.3 * width, 0.4 * height, False), corner, 0.7),
+    ):  # fmt: skip
+        found = select(picture, prompt, diagnosis=diagnosed(size), sources=[source])
+        assert iou(found.mask > 0.5, thing) > 0.97 and found.confidence == pytest.approx(sure)
+    nothing = select(picture, at(2, height - 2), diagnosis=diagnosed(size), sources=[source])
+    assert nothing.missing and not nothing.mask.any()
+    lax = Sam("sam:lax", source.network, quality=0.5)  # type: ignore[attr-defined]
+    assert len(lax.find(Scene(open_photo(picture).samples, diagnosed(size)), Prompt())) == 2
+
+
+def test_detectors_of_another_kind_are_refused(tmp_path: Path) -> None:
+    picture, *_ = things(80, 90)
+    source = source_named(f"sam:{fastsam(tmp_path / 'many.onnx', classes=80)}")
+    with pytest.raises(ToolFailed, match="one class"):
+        select(picture, at(20, 20), diagnosis=diagnosed((80, 90)), sources=[source])
+    with pytest.raises(UsageError, match=r"blur\.onnx takes"):
+        source_named(f"sam:{blur(tmp_path / 'blur.onnx')}")
 
 
 def test_words_are_none_of_its_business(tmp_path: Path) -> None:
@@ -188,14 +217,16 @@ def test_files_that_are_no_such_pair(tmp_path: Path) -> None:
     swapped = source_named(f"sam:{decoder},{encoder}")
     assert swapped.weights == source_named(f"sam:{encoder},{decoder}").weights
     blur(tmp_path / "blur.onnx")
+    (tmp_path / "none").mkdir()
     for name, says in (
-        ("vocabulary", "sam:FOLDER"), ("sam:", "sam:FOLDER"), (f"sam:{tmp_path}", "1 .onnx files"),
+        ("vocabulary", "sam:FOLDER"), ("sam:", "sam:FOLDER"), (f"sam:{tmp_path}", "blur.onnx takes"),
+        (f"sam:{tmp_path / 'none'}", "0 .onnx files"), (f"sam:{encoder}", "encoder.onnx takes"),
         (f"sam:{encoder},{encoder}", "encoder.onnx takes"), (f"sam:{decoder},{decoder}", "decoder.onnx takes"),
         (f"sam:{encoder},{tmp_path / 'blur.onnx'}", "blur.onnx takes"),
     ):  # fmt: skip
         with pytest.raises(UsageError, match=says):
             source_named(name)
-    for name in (f"sam:{tmp_path / 'absent'}", f"sam:{encoder}", f"sam:{encoder},{tmp_path / 'absent.onnx'}"):
+    for name in (f"sam:{tmp_path / 'absent'}", f"sam:{encoder},{tmp_path / 'absent.onnx'}"):
         with pytest.raises(ModelMissing):
             source_named(name)
 

@@ -129,7 +129,7 @@ def test_a_folder_and_its_exports_give_the_same_masks(folder: str, other: str, m
     one, two = source_named(f"sam:{made / folder}"), source_named(f"sam:{made / other}")
     for points in (((60.0, 30.0, True),), ((60.0, 30.0, True), (10.0, 80.0, False))):
         left, right = (source.find(pictured(), Prompt(points=points)) for source in (one, two))
-        assert len(left) == len(right) == 3
+        assert 1 <= len(left) == len(right) <= 3
         for a, b in zip(left, right, strict=True):
             assert np.abs(a.mask - b.mask).max() < 1e-3 and abs(a.confidence - b.confidence) < 1e-4
         assert left[0].mask.shape == SIZE and np.ptp(left[0].mask) > 0
@@ -152,7 +152,7 @@ def test_a_box_is_a_prompt(folder: str, made: Path) -> None:
     boxed, both = (
         source.find(pictured(), Prompt(points=points, box=(20, 10, 90, 70))) for points in ((), ((50.0, 40.0, True),))
     )
-    assert len(boxed) == len(both) == 3 and not np.array_equal(boxed[0].mask, both[0].mask)
+    assert boxed and both and not np.array_equal(boxed[0].mask, both[0].mask)
 
 
 def test_a_box_is_refused_by_an_export_that_has_no_input_for_it(made: Path) -> None:

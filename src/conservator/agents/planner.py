@@ -18,9 +18,10 @@ from conservator.session import Session
 
 MOST_STEPS = 12
 MOST_STRENGTH = 2.0
-LONGEST = 200_000  # characters of an answer that are read
+LONGEST = 50_000  # characters of an answer that are read
 FIELDS = ("tool", "treats", "regions", "strength", "reason")
 _REASON = 200  # characters of it that are kept
+_OPENS = re.compile(r"[\[{]")
 
 Data = dict[str, Any]
 
@@ -147,14 +148,13 @@ def _said(reason: Any) -> str:
 def objects(text: str) -> Iterator[Any]:
     """Everything in a text that is a JSON object or list, outermost first; what reasoning models think is left out."""
     text, decoder, at = _spoken(text), json.JSONDecoder(), 0
-    while (found := re.search(r"[\[{]", text[at:])) is not None:
+    while (found := _OPENS.search(text, at)) is not None:
         try:
-            value, length = decoder.raw_decode(text[at + found.start() :])
+            value, at = decoder.raw_decode(text, found.start())
         except (ValueError, RecursionError):
-            at += found.end()
-            continue
-        yield value
-        at += found.start() + length
+            at = found.end()
+        else:
+            yield value
 
 
 def _spoken(text: str) -> str:

@@ -42,10 +42,11 @@ def llm(session: Session, planner: Planner | None = None, eyes: Eyes | None = No
             return spatial(session)
         if _carried_out(session, steps, eyes):
             break
-    for kind in session.wanted() if not session.exhausted else ():
+    left = session.wanted() if not session.exhausted else ()
+    for kind in left:
         if not session.tools.treating(kind):
             session.cannot_treat(kind, "no tool for it is installed")
-    session.stop()
+    session.stop("the plan asks for nothing more" if left else None)
 
 
 def _carried_out(session: Session, steps: list[Step], eyes: Eyes | None) -> bool:

@@ -11,7 +11,7 @@ from conservator.selection.source import MaskSource
 
 
 def source_named(name: str) -> MaskSource:
-    """A mask source: "sam:FOLDER", or "sam:ENCODER.onnx,DECODER.onnx".
+    """A mask source: "sam:FOLDER", "sam:ENCODER.onnx,DECODER.onnx", or "sam:FASTSAM.onnx".
 
     A folder holds the two .onnx files, or config.json and .safetensors as transformers writes them.
     Raises UsageError for another kind, and when the files are no such network; ModelMissing when one is absent or
@@ -22,7 +22,7 @@ def source_named(name: str) -> MaskSource:
         raise UsageError(f"a mask source {name!r}", "sam:FOLDER or sam:ENCODER.onnx,DECODER.onnx", "correct it")
     folder = Path(place)
     whole = (folder / "config.json").is_file() and (any(folder.glob("*.safetensors")) or not any(folder.glob("*.onnx")))
-    files = tuple(sorted(folder.iterdir())) if whole else _pair(place)
+    files = tuple(sorted(folder.iterdir())) if whole else _files(folder)
     stamps = tuple((file.stat().st_mtime_ns, file.stat().st_size) for file in files if file.exists())
     return _opened(name, folder if whole else None, files, stamps)
 
@@ -34,21 +34,22 @@ def _opened(name: str, folder: Path | None, files: tuple[Path, ...], _stamps: tu
         from conservator.models.foreign import sam_torch
 
         return Sam(name, sam_torch.read(folder))
-    from conservator.models.foreign import sam_onnx
+    from conservator.models.foreign import fastsam_onnx, sam_onnx
 
-    return Sam(name, sam_onnx.read(*files))
+    return Sam(name, sam_onnx.read(*files) if len(files) == 2 else fastsam_onnx.read(*files))
 
 
-def _pair(place: str) -> tuple[Path, Path]:
-    """The two files that a path or a list of two names."""
-    if not Path(place).exists() and place.count(",") == 1:
-        one, other = place.split(",")
-        return Path(one), Path(other)
-    if not Path(place).is_dir():
+def _files(place: Path) -> tuple[Path, ...]:
+    """The one or two .onnx files that a path or a list of two names."""
+    if place.is_file():
+        return (place,)
+    if not place.exists() and str(place).count(",") == 1:
+        return tuple(Path(name) for name in str(place).split(","))
+    if not place.is_dir():
         fix = "name the folder that holds both, or ENCODER.onnx,DECODER.onnx"
-        raise ModelMissing(f"no folder {place}", "an encoder and a decoder", fix)
-    files = sorted(Path(place).glob("*.onnx"))
-    if len(files) != 2:
+        raise ModelMissing(f"no folder or file {place}", "an encoder and a decoder", fix)
+    files = tuple(sorted(place.glob("*.onnx")))
+    if len(files) not in (1, 2):
         fix = "name the two: sam:ENCODER.onnx,DECODER.onnx"
         raise UsageError(f"{len(files)} .onnx files in {place}", "an encoder and a decoder", fix)
-    return files[0], files[1]
+    return files

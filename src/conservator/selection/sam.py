@@ -72,7 +72,9 @@ class Sam:
         labels = [ON if inside else BESIDE for *_, inside in prompt.points] + [CORNER, OPPOSITE][: len(corners)]
         logits, quality = self._decide(scene, fit, points[None], np.array([labels]))
         for one, sure in zip(logits[0], quality[0], strict=True):
-            yield Found(_soft(fit.mask(one, scene.size)), float(np.clip(sure, 0, 1)))
+            mask = fit.mask(one, scene.size)
+            if (mask > 0).any():
+                yield Found(_soft(mask), float(np.clip(sure, 0, 1)))
 
     def _everything(self, scene: Scene) -> list[Found]:
         """Good and stable masks around a grid of points; of those that are nearly the same only the best."""

@@ -49,6 +49,7 @@ def read(one: Path, other: Path) -> Segmenter:
         raise UsageError(got, "a picture for one, embeddings and points for the other", "name encoder and decoder")
     picture, asked = _Picture.of(encoder), _Decoder.of(encoder, decoder)
     size = picture.size(asked.grid)
+    stretched = len(asked.features) > 1  # only the kin of SAM 2 hands on finer features besides
 
     def look(pixels: Pixels) -> dict[str, NDArray[Any]]:
         made = run(encoder, {picture.port.name: picture.array(pixels)})
@@ -57,7 +58,8 @@ def read(one: Path, other: Path) -> Segmenter:
     return Segmenter(
         title=f"{encoder.name} and {decoder.name}",
         size=size,
-        stretched=len(asked.features) > 1,  # only the kin of SAM 2 hands on finer features besides
+        stretched=stretched,
+        frame=size if stretched else (max(size), max(size)),
         look=look,
         decide=asked.decide,
         weights=weights,

@@ -27,10 +27,12 @@ def read(folder: Path) -> Segmenter:
         raise ModelMissing(f"no .safetensors in {folder}", "weights in that format", "have them converted")
     model = _model(folder)
     side = model.config.prompt_encoder_config.image_size
+    size = (side, side) if isinstance(side, int) else tuple(side)
     return Segmenter(
         title=f"{model.config.model_type} in {folder.name}",
-        size=(side, side) if isinstance(side, int) else tuple(side),
+        size=size,
         stretched=not model.config.model_type.startswith("sam_") and model.config.model_type != "sam",
+        frame=size,
         look=lambda pixels: _guarded(folder, lambda: _look(model, pixels)),
         decide=lambda seen, points, labels: _guarded(folder, lambda: _decide(model, seen, points, labels)),
         weights=weights,

@@ -32,24 +32,20 @@ class Segmenter:
     title      what it is, in a few words
     size       (h, w) of the only picture it takes
     stretched  whether a photograph is stretched to fill that (SAM 2), or keeps its shape in the upper left corner (SAM)
+    frame      (h, w) of what its masks span, from the picture's upper left corner on, in the picture's pixels
     look       float32 (h, w, 3) in [0, 1] -> what it makes of the picture
     decide     (that, points float32 (P, N, 2) as x and y in pixels of the picture, labels int64 (P, N)) ->
-               logits float32 (P, M, y, x) that span the picture, or a square as long where it is none and not
-               stretched; and how good it thinks that they are, float32 (P, M)
+               logits float32 (P, M, y, x), and how good it thinks that they are, float32 (P, M)
     weights    SHA-256 of its files, by name
     """
 
     title: str
     size: tuple[int, int]
     stretched: bool
+    frame: tuple[int, int]
     look: Callable[[Pixels], Any]
     decide: Callable[[Any, Floats, NDArray[np.int64]], tuple[Floats, Floats]]
     weights: Mapping[str, str]
-
-    @property
-    def frame(self) -> tuple[int, int]:
-        """(h, w) of what its masks span."""
-        return self.size if self.stretched else (max(self.size), max(self.size))
 
 
 def answer(title: str, masks: NDArray[Any], quality: NDArray[Any], prompts: int) -> tuple[Floats, Floats]:

@@ -199,6 +199,13 @@ def test_a_clean_photo_asks_nobody() -> None:
     assert server.asked == [] and one.samples is one.photo.samples
 
 
+def test_damage_that_no_tool_treats_asks_nobody() -> None:
+    with serving(text(steps(DENOISE))) as server:
+        one = session(photo("haze"), healer("denoise", ["noise"]))
+        llm(one, server.planner())
+    assert server.asked == [] and [left.degradation for left in one.cannot] == ["haze"]
+
+
 def test_doing_nothing_is_a_plan() -> None:
     with serving(text('{"steps": []}')) as server:
         one = treated("noise")

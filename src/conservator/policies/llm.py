@@ -13,6 +13,7 @@ from dataclasses import replace
 import numpy as np
 
 from conservator.agents.endpoint import Endpoint
+from conservator.agents.expert import agenda, whole_frame
 from conservator.agents.eyes import Eyes
 from conservator.agents.language import LanguagePlanner
 from conservator.agents.planner import Planner
@@ -34,7 +35,7 @@ def llm(session: Session, planner: Planner | None = None, eyes: Eyes | None = No
         eyes = eyes or (Eyes(endpoint) if endpoint.eyes else None)
         planner = LanguagePlanner(endpoint, eyes=eyes)
     for _ in range(MOST_PLANS):
-        if not session.wanted() or session.exhausted:
+        if session.exhausted or not any(session.specialist(kind) for kind in session.wanted()):
             break
         steps = planner(session)
         if steps is None:
@@ -42,10 +43,7 @@ def llm(session: Session, planner: Planner | None = None, eyes: Eyes | None = No
             return spatial(session)
         if _carried_out(session, steps, eyes):
             break
-    left = session.wanted() if not session.exhausted else ()
-    for kind in left:
-        if not session.tools.treating(kind):
-            session.cannot_treat(kind, "no tool for it is installed")
+    left = agenda(session, whole_frame) and not session.exhausted
     session.stop("the plan asks for nothing more" if left else None)
 
 

@@ -20,11 +20,13 @@ def source_named(name: str) -> MaskSource:
     kind, _, place = name.partition(":")
     if kind != "sam" or not place:
         raise UsageError(f"a mask source {name!r}", "sam:FOLDER or sam:ENCODER.onnx,DECODER.onnx", "correct it")
-    folder = Path(place)
+    paths = [Path(part).resolve() for part in ([place] if Path(place).exists() else place.split(","))]
+    folder = paths[0]
     whole = (folder / "config.json").is_file() and (any(folder.glob("*.safetensors")) or not any(folder.glob("*.onnx")))
-    files = tuple(sorted(folder.iterdir())) if whole else _files(folder)
+    files = tuple(sorted(folder.iterdir())) if whole else _files(paths)
     stamps = tuple((file.stat().st_mtime_ns, file.stat().st_size) for file in files if file.exists())
-    return _opened(name, folder if whole else None, files, stamps)
+    # Records keep the name: a relative path would mean something else elsewhere.
+    return _opened(f"sam:{','.join(map(str, paths))}", folder if whole else None, files, stamps)
 
 
 @lru_cache(maxsize=1)
@@ -39,17 +41,15 @@ def _opened(name: str, folder: Path | None, files: tuple[Path, ...], _stamps: tu
     return Sam(name, sam_onnx.read(*files) if len(files) == 2 else fastsam_onnx.read(*files))
 
 
-def _files(place: Path) -> tuple[Path, ...]:
-    """The one or two .onnx files that a path or a list of two names."""
-    if place.is_file():
-        return (place,)
-    if not place.exists() and str(place).count(",") == 1:
-        return tuple(Path(name) for name in str(place).split(","))
-    if not place.is_dir():
+def _files(paths: list[Path]) -> tuple[Path, ...]:
+    """The one or two .onnx files that are named, or lie in the folder that is."""
+    if len(paths) == 2 or paths[0].is_file():
+        return tuple(paths[:2])
+    if len(paths) > 2 or not paths[0].is_dir():
         fix = "name the folder that holds both, or ENCODER.onnx,DECODER.onnx"
-        raise ModelMissing(f"no folder or file {place}", "an encoder and a decoder", fix)
-    files = tuple(sorted(place.glob("*.onnx")))
+        raise ModelMissing(f"no folder or file {paths[0]}", "an encoder and a decoder", fix)
+    files = tuple(sorted(paths[0].glob("*.onnx")))
     if len(files) not in (1, 2):
         fix = "name the two: sam:ENCODER.onnx,DECODER.onnx"
-        raise UsageError(f"{len(files)} .onnx files in {place}", "an encoder and a decoder", fix)
+        raise UsageError(f"{len(files)} .onnx files in {paths[0]}", "an encoder and a decoder", fix)
     return files

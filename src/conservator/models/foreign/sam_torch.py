@@ -17,7 +17,7 @@ from conservator.pixels.types import Pixels
 
 
 def read(folder: Path) -> Segmenter:
-    """The network in a folder with config.json and model.safetensors: SAM, SAM 2, EdgeTAM, SAM-HQ.
+    """The network in a folder with config.json and model.safetensors: SAM, SAM 2, or EdgeTAM.
 
     No code of the folder is run and nothing is fetched. Raises ModelMissing when files are absent or damaged, or when
     PyTorch or transformers are; UsageError when the network is of another kind.
@@ -31,7 +31,7 @@ def read(folder: Path) -> Segmenter:
     return Segmenter(
         title=f"{model.config.model_type} in {folder.name}",
         size=size,
-        stretched=not model.config.model_type.startswith("sam_") and model.config.model_type != "sam",
+        stretched=model.config.model_type != "sam",
         frame=size,
         look=lambda pixels: _guarded(folder, lambda: _look(model, pixels)),
         decide=lambda seen, points, labels: _guarded(folder, lambda: _decide(model, seen, points, labels)),
@@ -56,7 +56,7 @@ def _model(folder: Path) -> Any:
             dtype=torch.float32,
         )  # fmt: skip
     except ValueError as error:
-        wanted = "SAM, SAM 2, EdgeTAM or SAM-HQ"
+        wanted = "SAM, SAM 2 or EdgeTAM"
         raise UsageError(f"{folder}: {_line(error)}", wanted, "use the folder of such a network") from error
     except Exception as error:  # damaged files raise a dozen kinds of errors
         fix = "download it again; EdgeTAM needs `pip install timm` besides"

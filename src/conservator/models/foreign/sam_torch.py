@@ -15,6 +15,9 @@ from conservator.models.foreign.segmenter import BATCH, CORNER, MEAN, SPREAD, Fl
 from conservator.models.runtime import thread_limit
 from conservator.pixels.types import Pixels
 
+KINDS = ("sam", "sam2", "edgetam")
+"""Types of models, as their configuration names them; the last two also as those of video."""
+
 
 def read(folder: Path) -> Segmenter:
     """The network in a folder with config.json and model.safetensors: SAM, SAM 2, or EdgeTAM.
@@ -26,6 +29,9 @@ def read(folder: Path) -> Segmenter:
     if not weights:
         raise ModelMissing(f"no .safetensors in {folder}", "weights in that format", "have them converted")
     model = _model(folder)
+    if model.config.model_type.removesuffix("_video") not in KINDS:
+        kinds = ", ".join(KINDS)
+        raise UsageError(f"{folder} holds {model.config.model_type}", f"one of {kinds}", "use another folder")
     side = model.config.prompt_encoder_config.image_size
     size = (side, side) if isinstance(side, int) else tuple(side)
     return Segmenter(
@@ -56,8 +62,7 @@ def _model(folder: Path) -> Any:
             dtype=torch.float32,
         )  # fmt: skip
     except ValueError as error:
-        wanted = "SAM, SAM 2 or EdgeTAM"
-        raise UsageError(f"{folder}: {_line(error)}", wanted, "use the folder of such a network") from error
+        raise UsageError(f"{folder}: {_line(error)}", f"one of {', '.join(KINDS)}", "use another folder") from error
     except Exception as error:  # damaged files raise a dozen kinds of errors
         fix = "download it again; EdgeTAM needs `pip install timm` besides"
         raise ModelMissing(f"{folder} cannot be loaded: {_line(error)}", "a transformers model", fix) from error

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from types import MappingProxyType
 from typing import Any, Literal, TypeAlias
 
 from pydantic import BaseModel, ConfigDict, Field
+
+from conservator.plan import Step
 
 Call: TypeAlias = Literal["restore", "treat", "diagnose"]
 Settings: TypeAlias = dict[str, bool | int | float | str]
@@ -55,6 +58,9 @@ class Order(BaseModel):
     tool      of `treat`; empty otherwise
     options   of the call and of how the result is written; JSON values
     preview   whether a small picture is made as well: of the result, or of the regions found
+    views     whether pictures to look at are made as well, see `views.py`
+    plan      of `restore`: steps to carry out instead of a policy's, as `Step.to_dict` gives them
+    cache     name of the folder of intermediate results that this job shares with others; "" is a folder of none
     """
 
     model_config = ConfigDict(frozen=True)
@@ -63,10 +69,18 @@ class Order(BaseModel):
     tool: str = ""
     options: dict[str, Any] = Field(default_factory=dict)
     preview: bool = False
+    views: bool = False
+    plan: list[dict[str, Any]] | None = None
+    cache: str = Field("", pattern="^[0-9a-f]*$")
 
     @classmethod
-    def restore(cls, options: RestoreOptions, *, preview: bool = False) -> Order:
-        """The whole treatment; UsageError where an option names something unknown."""
+    def restore(
+        cls, options: RestoreOptions, *, preview: bool = False, plan: Iterable[Step] | None = None, cache: str = ""
+    ) -> Order:
+        """The whole treatment; UsageError where an option names something unknown.
+
+        With `cache` the job is one of several looks at a photograph: it also makes views.
+        """
         from conservator.policies import policy_named
         from conservator.tools.added import preferring
         from conservator.wishes import parse
@@ -75,7 +89,8 @@ class Order(BaseModel):
         parse(options.instruction)
         preferring(options.prefer)
         given = options.model_dump() | {"instruction": options.instruction or None}
-        return cls(call="restore", options=given, preview=preview)
+        steps = None if plan is None else [step.to_dict() for step in plan]
+        return cls(call="restore", options=given, preview=preview, views=bool(cache), plan=steps, cache=cache)
 
     @classmethod
     def treat(cls, tool: str, options: TreatOptions, *, preview: bool = False) -> Order:
@@ -86,6 +101,6 @@ class Order(BaseModel):
         return cls(call="treat", tool=tool, options=options.model_dump(), preview=preview)
 
     @classmethod
-    def diagnose(cls, *, preview: bool = False) -> Order:
-        """Only a look."""
-        return cls(call="diagnose", preview=preview)
+    def diagnose(cls, *, preview: bool = False, cache: str = "") -> Order:
+        """Only a look; with `cache` also views."""
+        return cls(call="diagnose", preview=preview, views=bool(cache), cache=cache)

@@ -6,6 +6,7 @@ import json
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
+from zipfile import BadZipFile
 
 import numpy as np
 
@@ -33,7 +34,7 @@ class Remembering:
                 found = _diagnosis(kept)
             path.touch()
             return found
-        except (OSError, ValueError, KeyError, EOFError):
+        except (OSError, ValueError, KeyError, EOFError, BadZipFile):
             seen = self._perceiver(samples)
             stored(path, lambda file: np.savez(file, **_arrays(seen)))
             return seen
@@ -55,4 +56,5 @@ def _diagnosis(kept: Any) -> Diagnosis:
         for i, (id, source, severities) in enumerate(facts["regions"])
     )
     height, width = facts["size"]
-    return Diagnosis((height, width), *(kept[name] for name in _ARRAYS), regions=regions)
+    arrays = {name: kept[name] for name in _ARRAYS}
+    return Diagnosis((height, width), **arrays, regions=regions)

@@ -71,7 +71,7 @@ class Order(BaseModel):
     preview: bool = False
     views: bool = False
     plan: list[dict[str, Any]] | None = None
-    cache: str = Field("", pattern="^[0-9a-f]*$")
+    cache: str = ""
 
     @classmethod
     def restore(

@@ -81,7 +81,8 @@ def guarded(jobs: Jobs, access: Access, *, studio: bool = False) -> ASGIApp:
     app.router.lifespan_context = lifespan
     inner: ASGIApp = app
     if studio:
-        from conservator.serve.studio.mount import Doors, mount as mount_studio
+        from conservator.serve.studio.mount import Doors
+        from conservator.serve.studio.mount import mount as mount_studio
 
         mount_studio(app, jobs)
         inner = Doors(app)

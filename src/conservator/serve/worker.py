@@ -80,7 +80,7 @@ def carry_out(job: dict[str, Any], tell: Tell) -> dict[str, Any]:
 
 
 def _as_planned(job: dict[str, Any]) -> dict[str, Any]:
-    """What `restore` is told beyond the options: the steps to carry out, and where it finds what was computed before."""
+    """What `restore` is told beyond the options: the steps to carry out, and where to find what was computed."""
     told: dict[str, Any] = {}
     if job["plan"] is not None:
         from conservator.plan import Step

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import functools
 from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass, fields, replace
 from pathlib import Path
@@ -24,7 +23,7 @@ from conservator.serve.studio.draft import Draft
 Updates: TypeAlias = dict[Any, Any]
 """What becomes of parts of the page."""
 
-CANVAS = 1024
+CANVAS = 800
 """Pixels of the long side of the picture that is painted on."""
 
 
@@ -65,9 +64,10 @@ class Acts:
         self.jobs, self.parts = jobs, parts
         self._drawn = 0
 
-    def begin(self) -> Desk:
+    def begin(self) -> Updates:
         """A tab is opened."""
-        return Desk(self.jobs)
+        desk = Desk(self.jobs)
+        return {self.parts.desk: desk, self.parts.revision: self._redrawn(), self.parts.mask_note: show.mask_note(desk)}
 
     async def open(self, desk: Desk, path: str | None) -> AsyncIterator[Updates]:
         """A photograph is chosen."""

@@ -140,6 +140,10 @@ class Desk:
         """The version that is looked at; UsageError without a photograph."""
         return self._history.current
 
+    def result(self, name: str) -> Path:
+        """A file of the current version; see `Jobs.file`."""
+        return self.jobs.file(self.current.job, name)
+
     @property
     def edited(self) -> list[str]:
         """Edits that have not been run, in words."""

@@ -48,15 +48,14 @@ class Draft:
             for other in steps:
                 if other.tool != own.tool and (both := set(own.treats) & set(other.treats)):
                     got = f"{own.tool} and {other.tool}, which both treat {', '.join(sorted(both))}"
-                    raise UsageError(got, "one of them: a tool you added gets what it treats to itself", "switch one off")
+                    raise UsageError(got, "one: a tool you added gets what it treats to itself", "switch one off")
         return steps
 
     @property
     def options(self) -> RestoreOptions:
         """What the public call is told beside plan and mask."""
-        return RestoreOptions(
-            policy=self.policy, strength=self.strength, instruction=self.instruction.strip(), report=True
-        )
+        wishes = {"policy": self.policy, "strength": self.strength, "instruction": self.instruction.strip()}
+        return RestoreOptions.model_validate(wishes | {"report": True})
 
     def planned(self, steps: Iterable[Step]) -> Draft:
         """With these steps, all on, as the plan."""

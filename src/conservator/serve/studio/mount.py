@@ -93,12 +93,13 @@ class Doors:
                 MutableHeaders(scope=message).setdefault("Content-Security-Policy", _POLICY)
             await send(message)
 
-        if path.rstrip("/").endswith("queue/join"):
-            body = await _body(receive)
-            if body is None or _fetches(body):
-                return await problem(422, "UsageError", "a request from elsewhere", "one of the page")(scope, receive, send)
-            receive = _again(body, receive)
-        await self.app(scope, receive, with_policy)
+        if path.rstrip("/") != "gradio_api/queue/join":
+            return await self.app(scope, receive, with_policy)
+        body = await _body(receive)
+        if body is None or _fetches(body):
+            refusal = problem(422, "UsageError", "a request from elsewhere", "one of the page")
+            return await refusal(scope, receive, send)
+        await self.app(scope, _again(body, receive), with_policy)
 
 
 async def _body(receive: Receive) -> bytes | None:

@@ -51,15 +51,15 @@ def page(jobs: Jobs) -> gr.Blocks:
 
 
 def _wishes(made: dict[str, Any]) -> gr.Button:
-    made["photo"] = gr.File(label="Photograph: drop it here, or press to choose", height=130)
+    made["photo"] = gr.File(label="Photograph", height=130, elem_id="photo")
     made["instruction"] = gr.Textbox(
         label="Instruction", lines=2, max_length=500, placeholder="remove the rain, keep the grain"
     )
     made["policy"] = gr.Dropdown(list(POLICIES), value="spatial", label="Who makes the plan", filterable=False)
     made["strength"] = gr.Slider(0, 2, 1, step=0.05, label="Overall strength", buttons=[])
     with gr.Row(elem_classes="actions"):
-        restore = gr.Button("Restore", variant="primary", elem_id="restore")
-        made["cancel"] = gr.Button("Cancel", interactive=False, elem_id="cancel")
+        restore = gr.Button("Restore", variant="primary", min_width=120, elem_id="restore")
+        made["cancel"] = gr.Button("Cancel", interactive=False, min_width=80, elem_id="cancel")
     made["status"] = gr.HTML(show.message("Choose a photograph to begin."), elem_id="status")
     made["progress"] = gr.HTML(elem_id="progress")
     return restore
@@ -81,7 +81,7 @@ def _plan(made: dict[str, Any]) -> tuple[gr.Button, gr.Button]:
     rerun = gr.Button("Run this plan", variant="primary", elem_id="rerun")
     tools = [(f"{tool.name}: {tool.card.summary}", tool.name) for tool in available() if tool.card.scale == 1]
     with gr.Row(elem_classes="actions"):
-        made["tool"] = gr.Dropdown(tools, label="Add a tool", scale=3, min_width=160)
+        made["tool"] = gr.Dropdown(tools, label="Add a tool", scale=3, min_width=160, elem_id="tool")
         add = gr.Button("Add", min_width=80, elem_id="add")
     return rerun, add
 
@@ -102,7 +102,7 @@ def _where(made: dict[str, Any]) -> gr.Button:
 def _history(made: dict[str, Any]) -> tuple[gr.Button, gr.Button]:
     gr.HTML(show.title("History"))
     with gr.Row(elem_classes="actions"):
-        undo, redo = gr.Button("Undo", elem_id="undo"), gr.Button("Redo", elem_id="redo")
+        undo, redo = (gr.Button(name, min_width=80, elem_id=name.lower()) for name in ("Undo", "Redo"))
     made["versions"] = gr.Radio([], label="Versions; running from an earlier one makes a branch", elem_id="versions")
     gr.HTML(show.title("Download"))
     made["downloads"] = gr.HTML(show.empty(), elem_id="downloads")
@@ -112,7 +112,7 @@ def _history(made: dict[str, Any]) -> tuple[gr.Button, gr.Button]:
 def _wire(
     acts: Acts, p: Parts, blocks: gr.Blocks, restore: Any, rerun: Any, add: Any, unmask: Any, undo: Any, redo: Any
 ) -> None:
-    blocks.load(acts.begin, None, p.desk, **_QUIET)
+    blocks.load(acts.begin, None, p.all, **_QUIET)
     p.photo.upload(acts.open, [p.desk, p.photo], p.all, **_NEWEST)
     wishes = [p.desk, p.policy, p.strength, p.instruction, p.brush]
     restore.click(acts.restore, wishes, p.all, **_NEWEST)

@@ -24,7 +24,9 @@ def plan_list(desk: gr.State, revision: gr.State, note: gr.HTML) -> None:
     note   is told what was edited and not yet run
     """
 
-    @gr.render(inputs=[desk, revision], triggers=[revision.change], show_progress="hidden")
+    @gr.render(  # type: ignore[untyped-decorator]
+        inputs=[desk, revision], triggers=[revision.change], show_progress="hidden"
+    )
     def lines(desk_now: Desk | None, revision_now: int) -> None:
         drawn = desk_now.draft.lines if desk_now is not None else ()
         if not drawn:

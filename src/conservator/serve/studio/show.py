@@ -8,8 +8,8 @@ from typing import Any
 
 from conservator.errors import ConservatorError
 from conservator.report import words
-from conservator.report.layout import percent, swatch
 from conservator.report.colours import CLEAN, region_colour
+from conservator.report.layout import percent, swatch
 from conservator.report.markup import Child, Markup, element
 from conservator.report.story import Attempt, End
 from conservator.serve.studio.desk import Desk
@@ -64,7 +64,7 @@ def message(text: str) -> Markup:
 
 def problem(error: ConservatorError) -> Markup:
     """What was found, what was wanted and what to do."""
-    parts = [element("b", f"{_sentence(error.got)} ")]
+    parts: list[Child] = [element("b", f"{_sentence(error.got)} ")]
     parts += [f"Wanted: {_sentence(error.wanted)} "] if error.wanted else []
     parts += [_sentence(error.fix[:1].upper() + error.fix[1:])] if error.fix else []
     return element("p", *parts, class_="told wrong", role="alert")
@@ -83,10 +83,12 @@ def outcome(version: Version) -> Markup:
     if version.parent is None:
         return message("This is the photograph as it came.")
     kept, reused = len(version.kept), version.reused
-    steps = f"{kept} step{'' if kept == 1 else 's'}"
-    again = f", {reused} of them reused and {kept - reused} computed" if kept else ""
+    counts = [f"{n} {what}" for n, what in ((reused, "reused"), (kept - reused, "computed")) if n]
+    again = f" ({', '.join(counts)})" if counts else ""
     same = " The picture is the same to the bit." if version.facts.get("unchanged") else ""
-    return message(f"Version {version.number}: {steps}{again}.{same}")
+    left = [words.lower(left["degradation"]) for left in version.facts.get("cannot_treat", ())]
+    alone = f" Found and left alone: {words.listed(left)}." if left else ""
+    return message(f"Version {version.number}: {kept} step{'' if kept == 1 else 's'}{again}.{same}{alone}")
 
 
 def compare(desk: Desk) -> Markup:
@@ -108,7 +110,8 @@ def compare(desk: Desk) -> Markup:
 def regions(desk: Desk) -> Markup:
     """The photograph with its regions drawn in, and a list of what ails each."""
     found = desk.found
-    picture = _picture(_first(desk), "regions", "Regions drawn over the photograph; the list says the same", found["size"])
+    alt = "Regions drawn over the photograph; the list says the same"
+    picture = _picture(_first(desk), "regions", alt, found["size"])
     items = [_region(number, region) for number, region in enumerate(found["regions"])]
     return element("div", picture, element("ul", *items, class_="regions"))
 

@@ -42,11 +42,6 @@ class Version:
         """How many of these were not computed again."""
         return sum(attempt.reused for attempt in self.kept)
 
-    @property
-    def depth(self) -> int:
-        """Edits between the photograph as it came and this version."""
-        return 0 if self.parent is None else self.parent.depth + 1
-
 
 class History:
     """Versions in the order they were made, and the one that is looked at."""

@@ -69,7 +69,8 @@ def _files(jobs: Jobs) -> APIRouter:
         if path is None:
             raise NotReady("the job has no mask", "one that was submitted with a mask")
         headers = {"Content-Security-Policy": REPORT_POLICY} if name == "report" else {}
-        return FileResponse(path, headers=headers | {"Cache-Control": "private, max-age=3600"})
+        headers["Cache-Control"] = "private, max-age=3600"
+        return FileResponse(path, headers=headers, media_type="application/octet-stream" if name == "mask" else None)
 
     return router
 

@@ -51,7 +51,7 @@ def page(jobs: Jobs) -> gr.Blocks:
 
 
 def _wishes(made: dict[str, Any]) -> gr.Button:
-    made["photo"] = gr.File(label="Photograph", height=130, elem_id="photo")
+    made["photo"] = gr.File(label="Photograph", height=150, elem_id="photo")
     made["instruction"] = gr.Textbox(
         label="Instruction", lines=2, max_length=500, placeholder="remove the rain, keep the grain"
     )
@@ -95,7 +95,7 @@ def _where(made: dict[str, Any]) -> gr.Button:
         brush=gr.Brush(colors=[TREAT, PROTECT], default_color=TREAT, color_mode="fixed"),
         canvas_size=(CANVAS, CANVAS * 3 // 4), buttons=[], elem_id="brush",
     )  # fmt: skip
-    made["mask"] = gr.File(label="Or upload a mask: white is treated, black is left alone", height=110)
+    made["mask"] = gr.File(label="Or upload a mask: white is treated, black is left alone", height=150, elem_id="mask")
     return gr.Button("No mask", size="sm", elem_id="unmask")
 
 

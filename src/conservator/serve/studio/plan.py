@@ -50,8 +50,11 @@ def _row(
 ) -> None:
     step, number = line.step, index + 1
     with gr.Group(elem_classes="step"):
-        on = gr.Checkbox(line.on, label=f"{number}. {step.tool}", info=show.about(told, step.treats))
-        strength = gr.Slider(0, 2, step.strength, step=0.05, label=f"Strength of step {number}", buttons=[])
+        about = show.about(told, step.treats)
+        on = gr.Checkbox(line.on, label=f"{number}. {step.tool}", info=about, interactive=True)
+        strength = gr.Slider(
+            0, 2, step.strength, step=0.05, label=f"Strength of step {number}", buttons=[], interactive=True
+        )
         with gr.Row(elem_classes="moves"):
             earlier = gr.Button("↑ Earlier", size="sm", interactive=index > 0)
             later = gr.Button("↓ Later", size="sm", interactive=number < count)

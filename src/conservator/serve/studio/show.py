@@ -162,10 +162,16 @@ def about(attempt: Attempt | None, treats: Iterable[str]) -> str:
 
 
 def choices(desk: Desk) -> list[tuple[str, int]]:
-    """(label, number) of every version, indented by what it was made from."""
-    if desk.history is None:
-        return []
-    return [(f"{'  ' * v.depth}{v.number} · {v.title}", v.number) for v in desk.history.tree()]
+    """(label, number) of every version, each behind the one it was made from; where a branch begins, that is said."""
+    told = list(desk.history.tree()) if desk.history is not None else []
+    return [
+        (f"{now.number} · {now.title}{'' if now.parent is last else _from(now)}", now.number)
+        for last, now in zip([None, *told], told, strict=False)
+    ]
+
+
+def _from(version: Version) -> str:
+    return f" (from version {version.parent.number})" if version.parent is not None else ""
 
 
 def _first(desk: Desk) -> Version:

@@ -25,6 +25,12 @@ _FLAGS = (
 )
 
 
+_ON_TOP = """
+const box = arguments[0].getBoundingClientRect();
+return arguments[0].contains(document.elementFromPoint(box.x + box.width / 2, box.y + box.height / 2));
+"""
+
+
 class Browser(webdriver.Chrome):
     """Chromium on a page of the Studio."""
 
@@ -37,10 +43,10 @@ class Browser(webdriver.Chrome):
         found = self.find_elements(By.CSS_SELECTOR, css)
         return found[0].text if found else ""
 
-    def button(self, text: str) -> WebElement:
-        """The first button that says this."""
-        path = f"//button[normalize-space()='{text}']"  # gradio measures tabs by invisible copies
-        return self.until(lambda: next((b for b in self.find_elements(By.XPATH, path) if b.is_displayed()), None), text)
+    def tab(self, text: str) -> None:
+        """Turn to a tab; gradio measures tabs by copies that only look invisible, and those are left alone."""
+        tabs = self.find_elements(By.XPATH, f"//button[normalize-space()='{text}']")
+        next(tab for tab in tabs if self.execute_script(_ON_TOP, tab)).click()
 
     def until(self, found: Callable[[], Any], what: str) -> Any:
         """Wait for something to become true; elements that vanish meanwhile are looked for again."""

@@ -122,11 +122,11 @@ def test_a_plan_is_edited_and_only_what_follows_is_computed(page: Browser, serve
     page.find("#undo").click()
     page.says("#status", "Version 3")
     assert downloaded(page, server, "record").startswith(b"{") and b"<html" in downloaded(page, server, "report")
-    assert page.find("#versions input:checked").get_attribute("value") == "3"
+    assert page.find("#versions label:has(input:checked)").text.startswith("3 ·")
     assert page.requested() == {server.url.removeprefix("http://")}
 
 
-def test_what_is_painted_orange_is_left_alone(page: Browser, server: Loopback, photo: Path) -> None:
+def test_only_what_is_painted_blue_is_treated(page: Browser, server: Loopback, photo: Path) -> None:
     page.choose("#photo", photo)
     page.says("#status", "as it came")
     canvas = page.find("#brush canvas")
@@ -154,7 +154,7 @@ def test_errors_are_said_and_break_nothing(page: Browser, photo: Path, tmp_path:
     bad.write_bytes(b"\xff\xd8\xff not a photograph")
     page.choose("#photo", bad)
     page.says("#status", "Wanted")
-    page.find("#photo button[aria-label='Clear']").click()
+    page.find("#photo button[aria-label]").click()
     restored(page, photo)
 
 
@@ -163,7 +163,7 @@ def test_a_run_is_cancelled(page: Browser, tmp_path: Path) -> None:
     page.choose("#photo", tmp_path / "slow.png")
     page.says("#status", "as it came")
     page.find("#restore").click()
-    page.says("#progress", "denoise")
+    page.find("#progress li")
     page.find("#cancel").click()
     page.says("#status", "Stopped")
 
@@ -176,7 +176,7 @@ def test_everything_is_reached_by_keyboard(page: Browser, photo: Path) -> None:
     page.says("#status", "Version 1")
     tabbed(page, "#compare input[type=range]")
     page.switch_to.active_element.send_keys(Keys.HOME)
-    assert "0%" in (page.find("#compare .pair").get_attribute("style") or "")
+    assert "--at: 0%" in (page.find("#compare .pair").get_attribute("style") or "")
     tabbed(page, "#downloads a")
 
 
@@ -193,8 +193,8 @@ def test_text_can_be_read_in_light_and_in_the_dark(page: Browser, photo: Path) -
     restored(page, photo)
     for scheme in ("light", "dark"):
         page.execute_script("document.body.classList.toggle('dark', arguments[0] === 'dark')", scheme)
-        for tab in ("Regions", "Severity maps", "Before and after"):
-            page.button(tab).click()
+        for tab in ("Regions", "Severity", "Compare"):
+            page.tab(tab)
             assert page.execute_script(CONTRAST) == [], (scheme, tab)
 
 
@@ -202,8 +202,8 @@ def test_a_telephone_shows_all_of_it_without_scrolling_sideways(server: Loopback
     with browser(390, 844) as phone:
         phone.get(f"{server.url}/studio/")
         restored(phone, photo)
-        for tab in ("Regions", "Severity maps", "Before and after"):
-            phone.button(tab).click()
+        for tab in ("Regions", "Severity", "Compare"):
+            phone.tab(tab)
             assert phone.execute_script("return document.documentElement.scrollWidth") <= 390, tab
         wide = "return [...document.querySelectorAll('button, input, img, a')].filter(e => e.checkVisibility()"
         wide += " && e.getBoundingClientRect().right > 391).map(e => e.outerHTML.slice(0, 120))"

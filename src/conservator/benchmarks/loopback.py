@@ -49,7 +49,7 @@ class Loopback:
 
     def __enter__(self) -> Loopback:
         """Wait until it listens; ToolFailed with its last words when it does not."""
-        self._ready.wait(60)
+        self._ready.wait(300)
         if not self.url:
             self.kill()
             raise ToolFailed(f"the server did not start: {' '.join(self.said[-3:])}", "a server that listens")

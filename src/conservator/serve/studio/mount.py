@@ -54,6 +54,9 @@ def mount(app: FastAPI, jobs: Jobs) -> None:
     )  # fmt: skip
     # Only an application that believes itself launched refuses paths that were not uploaded to it.
     blocks.has_launched = True
+    stopping = app.router.routes[-1].app.stop_event  # type: ignore[attr-defined]
+    # Every open page holds a connection, which otherwise keeps the server from ending.
+    jobs.listen(lambda id: stopping.set() if id == "" else None)
 
 
 def _files(jobs: Jobs) -> APIRouter:

@@ -66,18 +66,19 @@ def _wishes(made: dict[str, Any]) -> gr.Button:
 
 
 def _pictures(made: dict[str, Any]) -> None:
-    with gr.Tab("Before and after"):
+    with gr.Tab("Compare"):
         made["compare"] = gr.HTML(show.empty(), elem_id="compare")
     with gr.Tab("Regions"):
         made["regions"] = gr.HTML(show.empty(), elem_id="regions")
-    with gr.Tab("Severity maps"):
+    with gr.Tab("Severity"):
         made["maps"] = gr.HTML(show.empty(), elem_id="maps")
 
 
 def _plan(made: dict[str, Any]) -> tuple[gr.Button, gr.Button]:
     gr.HTML(show.title("Plan"))
-    made["note"] = gr.HTML(elem_id="note")
+    made["note"] = gr.HTML(elem_id="note", render=False)
     plan_list(made["desk"], made["revision"], made["note"])
+    made["note"].render()
     rerun = gr.Button("Run this plan", variant="primary", elem_id="rerun")
     tools = [(f"{tool.name}: {tool.card.summary}", tool.name) for tool in available() if tool.card.scale == 1]
     with gr.Row(elem_classes="actions"):

@@ -14,6 +14,7 @@ from typing import Any, BinaryIO
 
 import numpy as np
 
+from conservator.errors import OutputError
 from conservator.pixels.types import Samples
 
 
@@ -61,14 +62,19 @@ class Cache:
 
 
 def stored(path: Path, write: Callable[[BinaryIO], None]) -> None:
-    """Have a file written that appears whole or not at all."""
-    handle, temporary = tempfile.mkstemp(dir=path.parent, suffix=".tmp")
+    """Have a file written that appears whole or not at all; OutputError, without its path, when it cannot be."""
+    temporary = None
     try:
+        handle, temporary = tempfile.mkstemp(dir=path.parent, suffix=".tmp")
         with os.fdopen(handle, "wb") as file:
             write(file)
         os.replace(temporary, path)
-    except BaseException:
-        Path(temporary).unlink(missing_ok=True)
+    except BaseException as error:
+        if temporary is not None:
+            Path(temporary).unlink(missing_ok=True)
+        if isinstance(error, OSError):
+            got = f"intermediate results cannot be kept ({error.strerror})"
+            raise OutputError(got, "a folder with room", "make room, or choose another") from error
         raise
 
 

@@ -58,9 +58,9 @@ class Order(BaseModel):
     tool      of `treat`; empty otherwise
     options   of the call and of how the result is written; JSON values
     preview   whether a small picture is made as well: of the result, or of the regions found
-    views     whether pictures to look at are made as well, see `views.py`
     plan      of `restore`: steps to carry out instead of a policy's, as `Step.to_dict` gives them
-    cache     name of the folder of intermediate results that this job shares with others; "" is a folder of none
+    cache     name of the folder of intermediate results that this job shares with others, "" for none; with one,
+              pictures to look at are made as well, see `views.py`
     """
 
     model_config = ConfigDict(frozen=True)
@@ -69,7 +69,6 @@ class Order(BaseModel):
     tool: str = ""
     options: dict[str, Any] = Field(default_factory=dict)
     preview: bool = False
-    views: bool = False
     plan: list[dict[str, Any]] | None = None
     cache: str = ""
 
@@ -77,10 +76,7 @@ class Order(BaseModel):
     def restore(
         cls, options: RestoreOptions, *, preview: bool = False, plan: Iterable[Step] | None = None, cache: str = ""
     ) -> Order:
-        """The whole treatment; UsageError where an option names something unknown.
-
-        With `cache` the job is one of several looks at a photograph: it also makes views.
-        """
+        """The whole treatment; UsageError where an option names something unknown."""
         from conservator.policies import policy_named
         from conservator.tools.added import preferring
         from conservator.wishes import parse
@@ -90,7 +86,7 @@ class Order(BaseModel):
         preferring(options.prefer)
         given = options.model_dump() | {"instruction": options.instruction or None}
         steps = None if plan is None else [step.to_dict() for step in plan]
-        return cls(call="restore", options=given, preview=preview, views=bool(cache), plan=steps, cache=cache)
+        return cls(call="restore", options=given, preview=preview, plan=steps, cache=cache)
 
     @classmethod
     def treat(cls, tool: str, options: TreatOptions, *, preview: bool = False) -> Order:
@@ -102,5 +98,5 @@ class Order(BaseModel):
 
     @classmethod
     def diagnose(cls, *, preview: bool = False, cache: str = "") -> Order:
-        """Only a look; with `cache` also views."""
-        return cls(call="diagnose", preview=preview, views=bool(cache), cache=cache)
+        """Only a look."""
+        return cls(call="diagnose", preview=preview, cache=cache)

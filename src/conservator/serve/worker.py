@@ -53,10 +53,10 @@ def carry_out(job: dict[str, Any], tell: Tell) -> dict[str, Any]:
             from conservator.report.overlay import overlay
 
             _preview(overlay(photo.samples, diagnosis.regions, _PREVIEW), photo, out)
-        if job["views"]:
-            from conservator.serve import views
+        if job["cache"]:
+            from conservator.serve.views import of_look
 
-            _keep_all(views.of_look(photo, diagnosis), out)
+            _keep_all(of_look(photo, diagnosis), out)
         return {}
     options = dict(job["options"])
     container, quality, report = (options.pop(name) for name in ("container", "quality", "report"))
@@ -72,10 +72,10 @@ def carry_out(job: dict[str, Any], tell: Tell) -> dict[str, Any]:
         from conservator.report.canvas import bounded
 
         _preview(bounded(treatment.photo.samples, _PREVIEW), treatment.photo, out)
-    if job["views"]:
-        from conservator.serve import views
+    if job["cache"]:
+        from conservator.serve.views import of_treatment
 
-        _keep_all(views.of_treatment(treatment), out)
+        _keep_all(of_treatment(treatment), out)
     return _write(treatment, out, container, quality, report)
 
 

@@ -7,6 +7,7 @@ Needs the extras `studio` and `dev`, and Chromium with its driver. The photograp
 
 from __future__ import annotations
 
+import shutil
 import sys
 import tempfile
 from io import BytesIO
@@ -16,6 +17,7 @@ import numpy as np
 from demo import damaged
 from PIL import Image
 from selenium import webdriver
+from selenium.common.exceptions import StaleElementReferenceException
 from selenium.webdriver.common.by import By
 from selenium.webdriver.support.ui import WebDriverWait
 
@@ -30,12 +32,13 @@ def chromium() -> webdriver.Chrome:
     for flag in ("headless", "no-sandbox", "disable-gpu", "hide-scrollbars", "enable-unsafe-swiftshader"):
         options.add_argument(f"--{flag}")
     options.add_argument(f"--window-size={WIDTH},{HEIGHT}")
-    return webdriver.Chrome(options=options)
+    options.binary_location = shutil.which("chromium") or ""
+    return webdriver.Chrome(options=options, service=webdriver.ChromeService(shutil.which("chromedriver")))
 
 
 def says(page: webdriver.Chrome, css: str, text: str) -> None:
     """Wait until a part of the page says something."""
-    WebDriverWait(page, 600).until(
+    WebDriverWait(page, 600, ignored_exceptions=[StaleElementReferenceException]).until(
         lambda _: any(text in found.text for found in page.find_elements(By.CSS_SELECTOR, css))
     )
 

@@ -150,12 +150,24 @@ def test_only_what_is_painted_blue_is_treated(page: Browser, server: Loopback, p
 def test_errors_are_said_and_break_nothing(page: Browser, photo: Path, tmp_path: Path) -> None:
     page.find("#restore").click()
     page.says("#status", "Choose a photograph first")
-    bad = tmp_path / "<b>bad</b>.jpg"
+    bad = tmp_path / "<b>bad.jpg"
     bad.write_bytes(b"\xff\xd8\xff not a photograph")
     page.choose("#photo", bad)
     page.says("#status", "Wanted")
+    page.choose("#mask", bad)
+    page.says("#mask-note", "A mask is in use")
     page.find("#photo button[aria-label]").click()
-    restored(page, photo)
+    page.choose("#photo", photo)
+    page.says("#mask-note", "No mask")
+    Image.new("L", (9, 9), 255).save(tmp_path / "small.png")
+    page.choose("#mask", tmp_path / "small.png")
+    page.says("#mask-note", "A mask is in use")
+    page.find("#restore").click()
+    page.says("#status", "mask is 9×9")
+    page.find("#unmask").click()
+    page.says("#mask-note", "No mask")
+    page.find("#restore").click()
+    page.says("#status", "Version 1")
 
 
 def test_a_run_is_cancelled(page: Browser, tmp_path: Path) -> None:

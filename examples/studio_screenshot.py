@@ -56,6 +56,7 @@ def main(path: str) -> None:
             says(page, "#status", "as it came")
             page.find_element(By.ID, "restore").click()
             says(page, "#status", "Version 1")
+            says(page, ".step", "Strength of step 1")
             strength = page.find_element(By.CSS_SELECTOR, "input[type=number][aria-label*='step 1']")
             strength.send_keys("\ue009a\ue000", "0.75\ue007")  # Ctrl-A, the number, Enter
             says(page, "#note", "at 0.75")

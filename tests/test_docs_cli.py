@@ -136,6 +136,6 @@ def test_the_pages_on_the_server_name_options_that_exist(page: str) -> None:
     from typer.main import get_command
 
     serve = get_command(app).commands["serve"]  # type: ignore[attr-defined]
-    known = {option for parameter in serve.params for option in parameter.opts}
+    known = {option for parameter in serve.params for option in (*parameter.opts, *parameter.secondary_opts)}
     lines = [line for line in page.splitlines() if "conservator serve" in line or line.count("`--")]
     assert {option for line in lines for option in re.findall(r"(?<![\w-])--[a-z][a-z-]+", line)} <= known

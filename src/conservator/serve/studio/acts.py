@@ -121,8 +121,11 @@ class Acts:
 
     def unmask(self, desk: Desk) -> Updates:
         """No mask any more, neither painted nor uploaded."""
-        clear = {self.parts.mask: None, **self._canvas(desk)}
-        return self._edited(desk, lambda draft: replace(draft, mask=None)) | clear
+        cleared = self._edited(desk, lambda draft: replace(draft, mask=None))
+        try:
+            return cleared | self._canvas(desk)
+        except ConservatorError as error:
+            return cleared | {self.parts.status: show.problem(error)}
 
     async def _carry_out(
         self, desk: Desk, anew: bool, policy: str, strength: float, instruction: str, painted: Any
@@ -155,21 +158,20 @@ class Acts:
                 if not desk.is_latest(run):
                     break
                 yield {p.progress: show.progress(await asyncio.to_thread(desk.told, run), self.jobs.progress(run.job))}
-            version = await asyncio.to_thread(desk.settle, run)
+            if await asyncio.to_thread(desk.settle, run) is None:
+                yield {p.status: gr.skip()}
+            else:
+                yield self._shown(desk) | (self._canvas(desk) if run.opens is not None else {})
         except ConservatorError as error:
             yield {p.status: show.problem(error), p.progress: "", p.cancel: gr.update(interactive=False)}
-            return
-        opened = self._canvas(desk) | {p.mask: None} if run.opens is not None else {}
-        yield {p.status: gr.skip()} if version is None else self._shown(desk) | opened
 
     def _looked_at(self, desk: Desk, look: Callable[[], Any]) -> Updates:
+        mask = desk.draft.mask
         try:
-            mask = desk.draft.mask
             look()
+            return self._shown(desk) | (self._canvas(desk) if desk.draft.mask != mask else {})
         except ConservatorError as error:
             return {self.parts.status: show.problem(error)}
-        clear = self._canvas(desk) | {self.parts.mask: None} if desk.draft.mask != mask else {}
-        return self._shown(desk) | clear
 
     def _edited(self, desk: Desk, edit: Callable[[Draft], Draft]) -> Updates:
         p = self.parts
@@ -191,13 +193,14 @@ class Acts:
         }  # fmt: skip
 
     def _canvas(self, desk: Desk) -> Updates:
-        """A picture without strokes to paint on."""
+        """No mask file, and a picture without strokes to paint on."""
         desk.painted = None
         if desk.history is None:
-            return {self.parts.brush: None}
+            return {self.parts.mask: None}
         with Image.open(self.jobs.file(desk.history.versions[0].job, "before")) as picture:
             picture.thumbnail((CANVAS, CANVAS))
-            return {self.parts.brush: {"background": picture.convert("RGB"), "layers": [], "composite": None}}
+            blank = {"background": picture.convert("RGB"), "layers": [], "composite": None}
+        return {self.parts.mask: None, self.parts.brush: blank}
 
     def _redrawn(self) -> int:
         self._drawn += 1

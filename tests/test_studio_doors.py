@@ -114,3 +114,11 @@ def test_without_gradio_the_api_is_served_and_the_way_to_the_page_is_told(tmp_pa
         first, second = process.stderr.readline(), process.stderr.readline()
         process.kill()
     assert "pip install 'conservator[studio]'" in first and '"page": null' in second
+
+
+def test_an_open_page_does_not_keep_the_server_from_ending(tmp_path: Path) -> None:
+    with Loopback(tmp_path, "--grace", 600, studio=True) as server:
+        beats = f"{server.url}/studio/gradio_api/heartbeat/abc"
+        with httpx2.stream("GET", beats, timeout=120) as page:
+            assert "ALIVE" in next(page.iter_lines())
+            assert server.terminate() == 0

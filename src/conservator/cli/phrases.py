@@ -62,6 +62,17 @@ def _returned(event: Event) -> str:
     return f"back to {f'the photo after {steps}' if steps else 'the photo as it came'}: {event['reason']}"
 
 
+def _recalled(event: Event) -> str:
+    if event["match"] == "none":
+        return "experience: nothing similar is known"
+    steps = ", ".join(step["tool"] for step in event["steps"]) or "nothing"
+    return f"experience {event['experience']} ({event['match']}): {steps} helped, {event['gain']:.0%} of it gone"
+
+
+def _learned(event: Event) -> str:
+    return "; ".join(f"experience {one['experience']}: {one['change']}, {one['reason']}" for one in event["decisions"])
+
+
 _WHERE = {(WHOLE,): "", (EVERYWHERE,): " all over the frame"}
 
 _PHRASES: dict[str, Callable[[Event], str]] = {
@@ -75,5 +86,7 @@ _PHRASES: dict[str, Callable[[Event], str]] = {
     "cannot_treat": lambda event: f"{event['degradation'].replace('_', ' ')}: left alone, {event['reason']}",
     "looked_ahead": _looked_ahead,
     "returned": _returned,
+    "recalled": _recalled,
+    "learned": _learned,
     "stopped": lambda event: f"done: {event['reason']}",
 }

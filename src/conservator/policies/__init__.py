@@ -26,6 +26,9 @@ POLICIES: dict[str, Policy] = {
     "oracle": oracle,
 }
 
+LEARNING = ("agenticir", "qagent")
+"""Policies that search, and so can make use of a memory."""
+
 
 def policy_named(name: str) -> Policy:
     """A policy by name; UsageError lists the names."""

@@ -303,7 +303,8 @@ for i in range(30):
     severity = round(0.02 + 0.03 * i, 3)
     with Memory(file, shipped=False) as memory:
         memory.learn(Lesson(Fingerprint({"noise": (0.5, 1.0)}), (Step("denoise", ("noise",)),), gain=0.8))
-        memory.learn(Lesson(Fingerprint({f"kind{start}": (severity, 1.0)}), (Step("joint", ("noise",)),), gain=0.1 * start))
+        mine = Fingerprint({f"kind{start}": (severity, 1.0)})
+        memory.learn(Lesson(mine, (Step("joint", ("noise",)),), gain=0.1 * start))
 """
 
 

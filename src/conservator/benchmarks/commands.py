@@ -102,6 +102,29 @@ def compare(
 
 
 @app.command()
+def memory(
+    clean: Clean,
+    policies: Policies = "agenticir,qagent",
+    empty: Annotated[bool, typer.Option("--empty", help="Begin without the shipped experience.")] = False,
+    seed: Seed = 0,
+    limit: Limit = None,
+    threads: Threads = None,
+    output: Output = None,
+) -> None:
+    """Tool calls and gain with and without a memory, on a stream of similar photographs."""
+    from conservator.benchmarks.photos import photographs
+    from conservator.benchmarks.stream import run
+    from conservator.policies import LEARNING
+
+    bound_threads(threads)
+    names = LEARNING if policies == "all" else [name.strip() for name in (policies or "").split(",")]
+    if unknown := [name for name in names if name not in LEARNING]:
+        raise UsageError(f"a memory for {', '.join(unknown)}", f"some of {', '.join(LEARNING)}")
+    found = run(photographs(clean, limit), policies=names, shipped=not empty, seed=seed, on_row=_tell)
+    _finish("memory", found, seed, output)
+
+
+@app.command()
 def perception(
     clean: Clean, seed: Seed = 0, limit: Limit = None, threads: Threads = None, output: Output = None
 ) -> None:

@@ -11,6 +11,7 @@ from conservator.policies.joint import joint
 from conservator.policies.mair import mair
 from conservator.policies.oracle import oracle
 from conservator.policies.qagent import qagent
+from conservator.policies.restoreagent import restoreagent
 from conservator.policies.spatial import spatial
 from conservator.session import Session
 
@@ -22,6 +23,7 @@ POLICIES: dict[str, Policy] = {
     "agenticir": agenticir,
     "mair": mair,
     "qagent": qagent,
+    "restoreagent": restoreagent,
     "best_single": best_single,
     "oracle": oracle,
 }

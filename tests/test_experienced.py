@@ -217,12 +217,13 @@ def test_nothing_is_written_unless_somebody_names_a_file(tmp_path: Path, monkeyp
 
 
 def test_photographs_of_a_roll_share_everything_but_chance() -> None:
-    one, other = damages(0, 1, 1), damages(0, 1, 9)
-    assert [d.kind for d in one] == list(ROLLS[1])
+    one, other = damages("camera", 0, 1, 1), damages("camera", 0, 1, 9)
+    assert [d.kind for d in one] == list(ROLLS["camera"][1]) == ["rain", "noise", "jpeg"]
     assert [d.parameters for d in one] == [d.parameters for d in other]
     assert all(a.seed != b.seed for a, b in zip(one, other, strict=True))
-    assert damages(0, 2, 1)[0].parameters != damages(1, 2, 1)[0].parameters
-    assert {kind for kinds in ROLLS for kind in kinds} <= {kind for tool in TOOLS for kind in tool.card.treats}
+    assert damages("camera", 0, 2, 1)[0].parameters != damages("camera", 1, 2, 1)[0].parameters
+    treatable = {kind for tool in TOOLS for kind in tool.card.treats}
+    assert {kind for rolls in ROLLS.values() for kinds in rolls for kind in kinds} <= treatable
 
 
 def test_the_benchmark_compares_the_same_photographs_with_and_without(tmp_path: Path) -> None:

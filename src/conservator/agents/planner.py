@@ -6,8 +6,8 @@ makes better plans without another training. Its card names features and tools; 
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator
-from typing import NamedTuple
+from collections.abc import Collection, Iterator, Sequence
+from typing import NamedTuple, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -31,6 +31,14 @@ class Move(NamedTuple):
     tool: str
     treats: tuple[str, ...]
     strength: float
+
+
+class Planner(Protocol):
+    """Plans without trying anything."""
+
+    def __call__(self, diagnosis: Diagnosis, kinds: Collection[str]) -> Sequence[Move]:
+        """What to do about these kinds, in order."""
+        ...
 
 
 def features(diagnosis: Diagnosis, kinds: Collection[str]) -> dict[str, float]:

@@ -105,6 +105,7 @@ def compare(
 def memory(
     clean: Clean,
     policies: Policies = "agenticir,qagent",
+    rolls: Annotated[str, typer.Option(help="What the stream suffers: camera or combinations.")] = "camera",
     empty: Annotated[bool, typer.Option("--empty", help="Begin without the shipped experience.")] = False,
     seed: Seed = 0,
     limit: Limit = None,
@@ -113,15 +114,17 @@ def memory(
 ) -> None:
     """Tool calls and gain with and without a memory, on a stream of similar photographs."""
     from conservator.benchmarks.photos import photographs
-    from conservator.benchmarks.stream import run
+    from conservator.benchmarks.stream import ROLLS, run
     from conservator.policies import LEARNING
 
     bound_threads(threads)
     names = LEARNING if policies == "all" else [name.strip() for name in (policies or "").split(",")]
     if unknown := [name for name in names if name not in LEARNING]:
         raise UsageError(f"a memory for {', '.join(unknown)}", f"some of {', '.join(LEARNING)}")
-    found = run(photographs(clean, limit), policies=names, shipped=not empty, seed=seed, on_row=_tell)
-    _finish("memory", found, seed, output)
+    if rolls not in ROLLS:
+        raise UsageError(f"--rolls {rolls}", f"one of {', '.join(ROLLS)}")
+    found = run(photographs(clean, limit), policies=names, rolls=rolls, shipped=not empty, seed=seed, on_row=_tell)
+    _finish("memory" if rolls == "camera" else f"memory-{rolls}", found, seed, output)
 
 
 @app.command()

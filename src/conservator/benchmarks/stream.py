@@ -26,15 +26,21 @@ if TYPE_CHECKING:
 TITLE = "Memory: a stream of similar photographs"
 
 UNTREATED = {"motion_blur", "low_resolution"}
-"""Kinds that no tool treats: combinations with them would be streams in which there is nothing to remember."""
+"""Kinds that no tool treats: in a roll with them there is less to remember."""
 
-ROLLS = tuple(kinds for group in COMBINATIONS.values() for kinds in group if not UNTREATED & set(kinds))
+ROLLS = {
+    "camera": tuple((*scene, "noise", "jpeg") for scene in ((), ("rain",), ("haze",), ("low_light",))),
+    "combinations": tuple(kinds for group in COMBINATIONS.values() for kinds in group if not UNTREATED & set(kinds)),
+}
+"""By name: what cameras do to photographs, something in the scene, then noise, then compression; or AgenticIR's
+combinations of kinds that have a tool."""
 
 
 def run(
     photos: Sequence[Path],
     *,
     policies: Sequence[str],
+    rolls: str = "camera",
     shipped: bool = True,
     seed: int = 0,
     perceiver: Perceiver | None = None,
@@ -44,6 +50,7 @@ def run(
 
     photos      clean photographs, in the order of the stream
     policies    each gets a memory of its own; see `policies.LEARNING`
+    rolls       name of a set of ROLLS
     shipped     whether the memory begins with the shipped experience or empty
     perceiver   looks at the photographs; the shipped one when omitted
     """
@@ -53,21 +60,22 @@ def run(
     for policy in policies:
         with Memory(shipped=shipped) as memory:
             for index, path in enumerate(photos):
-                roll = index % len(ROLLS)
+                roll = index % len(ROLLS[rolls])
                 half = "first" if index < len(photos) / 2 else "second"
-                head = {"policy": policy, "half": half, "roll": "+".join(ROLLS[roll]), "photo": path.name}
+                head = {"policy": policy, "half": half, "roll": "+".join(ROLLS[rolls][roll]), "photo": path.name}
                 clean = to_unit(read(path))
-                for row in _both(clean, damages(seed, roll, index), policy, memory, perceiver):
+                for row in _both(clean, damages(rolls, seed, roll, index), policy, memory, perceiver):
                     rows.append(head | row)
                     if on_row is not None:
                         on_row(rows[-1])
-    settings = {"photos": len(photos), "rolls": ["+".join(kinds) for kinds in ROLLS], "shipped experience": shipped}
+    mixtures = ["+".join(kinds) for kinds in ROLLS[rolls]]
+    settings = {"photos": len(photos), "rolls": mixtures, "shipped experience": shipped}
     return Findings(TITLE, summary(rows, seed), rows, settings)
 
 
-def damages(seed: int, roll: int, index: int) -> list[Damage]:
+def damages(rolls: str, seed: int, roll: int, index: int) -> list[Damage]:
     """Of a roll, in AgenticIR's ranges; only what is random in a shot differs between its photographs."""
-    drawn = draw_preset(np.random.default_rng((seed, roll)), ROLLS[roll])
+    drawn = draw_preset(np.random.default_rng((seed, roll)), ROLLS[rolls][roll])
     return [Damage(one.kind, one.parameters, one.seed + index) for one in drawn]
 
 

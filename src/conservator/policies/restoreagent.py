@@ -10,16 +10,16 @@ critic and taken back when they object, which the paper leaves to its option of 
 from __future__ import annotations
 
 from conservator.agents.expert import agenda, whole_frame
-from conservator.agents.planner import Move, plan
+from conservator.agents.planner import Move, Planner, plan
 from conservator.plan import Step
 from conservator.regions import EVERYWHERE
 from conservator.session import Session
 
 
-def restoreagent(session: Session) -> None:
+def restoreagent(session: Session, planner: Planner = plan) -> None:
     """One prediction; then at most one tool call for each step of it, and no look ahead."""
     kinds, planned = agenda(session, whole_frame), set[str]()
-    moves = plan(session.diagnosis, kinds) if kinds and not session.exhausted else []
+    moves = planner(session.diagnosis, kinds) if kinds and not session.exhausted else []
     for move in moves:
         planned.update(move.treats)
         step = _step(session, move, kinds)

@@ -104,7 +104,7 @@ def compare(
 @app.command()
 def memory(
     clean: Clean,
-    policies: Policies = "agenticir,qagent",
+    policies: Policies = "agenticir",
     rolls: Annotated[str, typer.Option(help="What the stream suffers: camera or combinations.")] = "camera",
     empty: Annotated[bool, typer.Option("--empty", help="Begin without the shipped experience.")] = False,
     seed: Seed = 0,
@@ -124,7 +124,8 @@ def memory(
     if rolls not in ROLLS:
         raise UsageError(f"--rolls {rolls}", f"one of {', '.join(ROLLS)}")
     found = run(photographs(clean, limit), policies=names, rolls=rolls, shipped=not empty, seed=seed, on_row=_tell)
-    _finish("memory" if rolls == "camera" else f"memory-{rolls}", found, seed, output)
+    special = [*([] if list(names) == ["agenticir"] else names), *([] if rolls == "camera" else [rolls])]
+    _finish("-".join(["memory", *special]), found, seed, output)
 
 
 @app.command()

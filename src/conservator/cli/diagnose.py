@@ -11,7 +11,6 @@ import typer
 
 from conservator.cli import options
 from conservator.cli.narrator import narrator
-from conservator.cli.phrases import found, selected
 from conservator.cli.sources import STREAM, Source, find_sources
 from conservator.cli.streams import read_stdin
 from conservator.cli.tally import run_all
@@ -19,6 +18,7 @@ from conservator.cli.targets import Layout, Originals, is_result, plan_targets
 from conservator.errors import UsageError
 from conservator.folders.outcome import Outcome, Status
 from conservator.folders.results import Targets, check_new
+from conservator.report.phrases import found, selected
 from conservator.staging import Staging
 
 if TYPE_CHECKING:
@@ -48,6 +48,7 @@ def diagnose(
         ),
     ] = None,
     threads: options.Threads = None,
+    device: options.Device = None,  # takes effect where it is read
     overwrite: options.Overwrite = False,
     as_json: options.Json = False,
     quiet: options.Quiet = False,

@@ -14,7 +14,7 @@ import conservator
 from channels import healer, look, moves, photo, plan, session
 from conservator.agents.experienced import experienced, shorter
 from conservator.benchmarks.stream import ROLLS, damages, run
-from conservator.cli.phrases import phrase
+from conservator.report.phrases import phrase
 from conservator.errors import UsageError
 from conservator.memory import Memory
 from conservator.pixels.types import Pixels

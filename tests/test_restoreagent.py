@@ -52,6 +52,9 @@ def test_on_real_pixels_one_prediction_is_made_and_nothing_is_searched(monkeypat
     data = restore(noisy(), policy="restoreagent").record.data
     assert called == ["restoreagent"]
     assert [step["tool"] for step in data["plan"]] == ["denoise"]
+    assert [move["tool"] for event in data["events"] if event["type"] == "planned" for move in event["moves"]] == [
+        "denoise"
+    ]
     assert data["budget"]["looks_ahead"] == 0 and data["budget"]["calls"] == 1
     assert not [event for event in data["events"] if event["type"] == "returned"]
 

@@ -20,6 +20,8 @@ def restoreagent(session: Session, planner: Planner = plan) -> None:
     """One prediction; then at most one tool call for each step of it, and no look ahead."""
     kinds, planned = agenda(session, whole_frame), set[str]()
     moves = planner(session.diagnosis, kinds) if kinds and not session.exhausted else []
+    if moves:
+        session.ledger.add("planned", moves=[move._asdict() for move in moves])
     for move in moves:
         planned.update(move.treats)
         step = _step(session, move, kinds)

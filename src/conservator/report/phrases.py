@@ -86,6 +86,7 @@ _PHRASES: dict[str, Callable[[Event], str]] = {
     "cannot_treat": lambda event: f"{event['degradation'].replace('_', ' ')}: left alone, {event['reason']}",
     "looked_ahead": _looked_ahead,
     "returned": _returned,
+    "planned": lambda event: f"planned: {', '.join(move['tool'] for move in event['moves'])}",
     "recalled": _recalled,
     "learned": _learned,
     "stopped": lambda event: f"done: {event['reason']}",

@@ -86,6 +86,13 @@ def test_what_nothing_helps_against_is_left_alone_when_two_searches_agreed(memor
     assert plan(helped) == ["new"], "against it a tool is tried that nobody knew"
 
 
+def test_what_the_known_plan_has_treated_is_not_treated_again(memory: Memory) -> None:
+    having = [healer("weak", ["noise"], 0.6)]
+    runs = [treated("agenticir", memory, "noise", having=having) for _ in range(2)]
+    assert [run.budget.calls for run in runs] == [1, 1] and np.array_equal(runs[0].samples, runs[1].samples)
+    assert [left.reason for left in runs[1].cannot] == ["experience 1 took no more of it away"]
+
+
 def test_a_plan_is_tried_once_in_fewer_steps_and_stays_short_when_that_does_as_well(memory: Memory) -> None:
     having = [healer("dejpeg", ["jpeg"]), healer("denoise", ["noise"]), healer("joint", ["jpeg", "noise"])]
     runs = [treated("agenticir", memory, "jpeg", "noise", having=having) for _ in range(3)]

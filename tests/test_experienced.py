@@ -14,7 +14,6 @@ import conservator
 from channels import healer, look, moves, photo, plan, session
 from conservator.agents.experienced import experienced, shorter
 from conservator.benchmarks.stream import ROLLS, damages, run
-from conservator.report.phrases import phrase
 from conservator.errors import UsageError
 from conservator.memory import Memory
 from conservator.pixels.types import Pixels
@@ -22,6 +21,7 @@ from conservator.plan import Step
 from conservator.policies import LEARNING, POLICIES
 from conservator.policies.scripted import ScriptedPolicy
 from conservator.regions import EVERYWHERE, WHOLE
+from conservator.report.phrases import phrase
 from conservator.session import Session
 from conservator.terms import Budget, Limits
 from conservator.tools.card import Tool

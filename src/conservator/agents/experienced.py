@@ -75,7 +75,7 @@ def _consult(session: Session, memory: Memory, fingerprint: Fingerprint) -> _Fol
 
 
 def _follow(session: Session, known: Recollection) -> _Followed:
-    """Carry a known plan out, once in a shorter form; when it held, what it leaves is not searched again."""
+    """Carry a known plan out, once in a shorter form; what it has treated is not treated again."""
     steps, start, short = _fitting(known.experience.steps, session.wanted()), session.state, None
     if known.strict and not known.experience.settled:
         fewer = shorter(steps, session.tools)
@@ -83,18 +83,17 @@ def _follow(session: Session, known: Recollection) -> _Followed:
         if short is False and session.samples is not start.samples:
             session.return_to(start, "the shorter plan did less than the known one")
     held = short or _holds(session, steps, known)
-    if held:
-        _leave(session, known.experience)
+    _leave(session, known.experience, held)
     return _Followed(known, held, short)
 
 
-def _leave(session: Session, known: Experience) -> None:
-    """Name what is not to be searched for: kinds that the plan has treated, and kinds that nothing helps against."""
+def _leave(session: Session, known: Experience, held: bool) -> None:
+    """Name what is not to be searched for: kinds treated already, and where it held those that nothing helps against."""
     treated = {kind for step in session.steps for kind in step.treats}
     for kind in session.wanted():
         if kind in treated:
             session.cannot_treat(kind, f"experience {known.number} took no more of it away")
-        elif known.gave_up(kind, session.tools.treating(kind).names):
+        elif held and known.gave_up(kind, session.tools.treating(kind).names):
             session.cannot_treat(kind, f"experience {known.number}: nothing helped on photographs like this")
 
 

@@ -131,6 +131,13 @@ def test_where_experience_errs_the_critic_takes_back_and_the_search_goes_on(memo
     assert plan(again) == ["other"] and again.budget.calls == 1
 
 
+def test_less_than_before_is_a_failure_but_no_reason_to_treat_twice(memory: Memory) -> None:
+    treated("agenticir", memory, "noise", having=[healer("denoise", ["noise"])])
+    run = treated("agenticir", memory, "noise", having=[healer("denoise", ["noise"], 0.6)])
+    assert plan(run) == ["denoise"] and run.budget.calls == 1
+    assert changes(run)[0] == "UPDATE" and (memory.experiences()[0].tried, memory.experiences()[0].held) == (2, 1)
+
+
 def test_other_damage_beside_the_known_is_still_searched_for(memory: Memory) -> None:
     having = [healer("denoise", ["noise"]), healer("dehaze", ["haze"])]
     treated("agenticir", memory, "noise", having=having)

@@ -1,8 +1,8 @@
 """Experience before search: what helped on similar photographs is done first, under the same checks as any step.
 
 AgenticIR (arXiv 2410.17809) lets experience order its subtasks. Here a good match replaces the search: its plan is
-carried out step by step, critic and guard asked as ever; what it left alone is left alone; and where it does not do
-what it did before, the policy searches as if nothing had been known. Afterwards the memory learns how it went.
+carried out step by step, critic and guard asked as ever; what it left alone is left alone; and what it does not treat,
+or what they take back, the policy searches for as if nothing had been known. Afterwards the memory learns how it went.
 """
 
 from __future__ import annotations
@@ -88,7 +88,7 @@ def _follow(session: Session, known: Recollection) -> _Followed:
 
 
 def _leave(session: Session, known: Experience, held: bool) -> None:
-    """Name what is not to be searched for: kinds treated already, and where it held those that nothing helps against."""
+    """Name what is not to be searched for: kinds treated already and, where it held, those nothing helps against."""
     treated = {kind for step in session.steps for kind in step.treats}
     for kind in session.wanted():
         if kind in treated:

@@ -23,7 +23,7 @@ from conservator.treatment import restore
 from conservator.wishes import parse
 
 ALL = ("jpeg", "noise", "haze")
-BLIND = sorted(set(POLICIES) - {"oracle"})
+BLIND = sorted(set(POLICIES) - {"oracle", "llm"})
 TAUGHT = {"restoreagent"}
 """What these do was learned on photographs; they have tests of their own."""
 DECIDED = sorted(set(BLIND) - TAUGHT)

@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 
 from channels import healer, look, moves, photo, plan, session
-from conservator.agents import planner
-from conservator.agents.planner import Move, features
+from conservator.agents import predictor
+from conservator.agents.predictor import Move, features
 from conservator.degradations import INDEX, PERCEIVED
 from conservator.diagnosis import Diagnosis
 from conservator.models import runtime
@@ -29,7 +29,7 @@ HAZE = Move("dehaze", ("haze",), 1.0)
 
 
 def carried_out(run: Session, *planned: Move) -> Session:
-    restoreagent(run, planner=lambda diagnosis, kinds: planned)
+    restoreagent(run, predictor=lambda diagnosis, kinds: planned)
     return run
 
 
@@ -48,7 +48,7 @@ def test_on_real_pixels_one_prediction_is_made_and_nothing_is_searched(monkeypat
         called.append(model)
         return runtime.run(model, *args, **options)  # type: ignore[arg-type]
 
-    monkeypatch.setattr(planner, "run", counted)
+    monkeypatch.setattr(predictor, "run", counted)
     data = restore(noisy(), policy="restoreagent").record.data
     assert called == ["restoreagent"]
     assert [step["tool"] for step in data["plan"]] == ["denoise"]
@@ -60,7 +60,7 @@ def test_on_real_pixels_one_prediction_is_made_and_nothing_is_searched(monkeypat
 
 
 def test_a_clean_photo_is_not_even_planned_for(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(planner, "run", None)
+    monkeypatch.setattr(predictor, "run", None)
     treatment = restore((scene(96, 128) * 255).round().astype(np.uint8), policy="restoreagent")
     assert treatment.unchanged and treatment.record.data["budget"]["calls"] == 0
 
@@ -137,7 +137,7 @@ def ailing(kinds: Collection[str], severity: float) -> Diagnosis:
 
 @pytest.mark.parametrize("kind", ["noise", "jpeg", "rain", "haze"])
 def test_for_severe_damage_of_one_kind_a_tool_for_it_is_predicted(kind: str) -> None:
-    predicted = planner.plan(ailing([kind], 0.75), [kind])
+    predicted = predictor.plan(ailing([kind], 0.75), [kind])
     assert predicted and kind in predicted[0].treats
     assert all(0.4 <= move.strength <= 1.6 for move in predicted)
 
@@ -146,5 +146,5 @@ def test_plans_are_finite_and_without_repetition_whatever_is_found() -> None:
     rng = np.random.default_rng(0)
     for _ in range(40):
         kinds = [kind for kind in PERCEIVED if rng.random() < 0.5]
-        predicted = planner.plan(ailing(kinds, float(rng.random())), kinds)
+        predicted = predictor.plan(ailing(kinds, float(rng.random())), kinds)
         assert len({move.tool for move in predicted}) == len(predicted) <= 4

@@ -12,7 +12,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from conservator.agents.planner import features
+from conservator.agents.predictor import features
 from conservator.degradations import PERCEIVED
 from conservator.tools.registry import TOOLS
 from loop import Recipe, main

@@ -1,7 +1,7 @@
 """RestoreAgent (Chen et al., NeurIPS 2024, arXiv 2407.18035): the whole plan in one prediction, then carried out.
 
-Deviations: a network of numbers (`agents.planner`) that reads the diagnosis stands in for the multimodal language model
-that reads the photograph; it learned from greedy searches with the truth at hand (training/searches.py) by squared
+Deviations: a network of numbers (`agents.predictor`) reads the diagnosis, where a multimodal language model reads the
+photograph; it learned from greedy searches with the truth at hand (training/searches.py) by squared
 error, where the paper ranks all orders by a weighted sum of scores; besides tools and their order it predicts a
 strength for each, as our tools take one; on the frame as one thing, as in the paper. Each step is checked by guard and
 critic and taken back when they object, which the paper leaves to its option of rolling back; nothing is planned anew.
@@ -10,16 +10,16 @@ critic and taken back when they object, which the paper leaves to its option of 
 from __future__ import annotations
 
 from conservator.agents.expert import agenda, whole_frame
-from conservator.agents.planner import Move, Planner, plan
+from conservator.agents.predictor import Move, Predictor, plan
 from conservator.plan import Step
 from conservator.regions import EVERYWHERE
 from conservator.session import Session
 
 
-def restoreagent(session: Session, planner: Planner = plan) -> None:
+def restoreagent(session: Session, predictor: Predictor = plan) -> None:
     """One prediction; then at most one tool call for each step of it, and no look ahead."""
     kinds, planned = agenda(session, whole_frame), set[str]()
-    moves = planner(session.diagnosis, kinds) if kinds and not session.exhausted else []
+    moves = predictor(session.diagnosis, kinds) if kinds and not session.exhausted else []
     if moves:
         session.ledger.add("planned", moves=[move._asdict() for move in moves])
     for move in moves:

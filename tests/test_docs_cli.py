@@ -88,7 +88,7 @@ def test_every_benchmark_that_a_page_names_exists() -> None:
     assert {"throughput", "spatialbench"} <= named <= known
 
 
-@pytest.mark.parametrize("name", ["checkpoints", "policies", "words", "batch", "memory"])
+@pytest.mark.parametrize("name", ["checkpoints", "policies", "quality", "words", "batch", "memory"])
 def test_the_examples_of_other_pages_run(name: str, folder: Path, tmp_path_factory: pytest.TempPathFactory) -> None:
     page = (Path(__file__).parent.parent / f"docs/{name}.md").read_text("utf-8")
     with serving(text(steps({"tool": "joint", "treats": ["noise"]}))) as model:
@@ -137,10 +137,14 @@ def test_the_examples_of_the_page_on_the_server_run(folder: Path, tmp_path_facto
         assert (folder / "restored.jpg").stat().st_size > 0
 
 
-def test_the_page_on_the_server_names_options_and_paths_that_exist(tmp_path: Path) -> None:
+STUDIO = (Path(__file__).parent.parent / "docs/studio.md").read_text("utf-8")
+
+
+@pytest.mark.parametrize("page", [SERVER, STUDIO], ids=["server", "studio"])
+def test_the_pages_on_the_server_name_options_that_exist(page: str) -> None:
     from typer.main import get_command
 
     serve = get_command(app).commands["serve"]  # type: ignore[attr-defined]
-    known = {option for parameter in serve.params for option in parameter.opts}
-    lines = [line for line in SERVER.splitlines() if line.startswith("$ conservator serve") or line.count("`--")]
+    known = {option for parameter in serve.params for option in (*parameter.opts, *parameter.secondary_opts)}
+    lines = [line for line in page.splitlines() if "conservator serve" in line or line.count("`--")]
     assert {option for line in lines for option in re.findall(r"(?<![\w-])--[a-z][a-z-]+", line)} <= known

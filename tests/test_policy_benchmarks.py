@@ -78,7 +78,7 @@ def test_low_resolution_enters_at_a_quarter_of_the_size_and_leaves_at_full_size(
 
 def test_everybody_can_enter_by_name() -> None:
     every = entrants(nothing_found)
-    assert set(POLICIES) | set(CONTROLS) | set(STRATEGIES) == set(every)
+    assert set(POLICIES) | set(CONTROLS) | set(STRATEGIES) | {"learned_critic"} == set(every)
     assert list(chosen(["qagent", "spatial"])) == ["qagent", "spatial"]
     assert list(chosen(["all"])) == list(every)
     with pytest.raises(UsageError, match=r"no policy mars.*mair"):

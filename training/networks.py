@@ -58,7 +58,11 @@ class FeatureNetwork(nn.Module):
 
     def features(self, image: Tensor) -> Tensor:
         """Normalised features, clipped at four deviations."""
-        return ((self.stem(image) - self.centre) / self.spread).clamp(-4, 4)
+        return self.normalised(self.stem(image))
+
+    def normalised(self, features: Tensor) -> Tensor:
+        """What the stem gave, in deviations from the mean."""
+        return ((features - self.centre) / self.spread).clamp(-4, 4)
 
 
 class Perceiver(FeatureNetwork):

@@ -179,6 +179,16 @@ def tools(
 
 
 @app.command()
+def critic(clean: Clean, seed: Seed = 0, limit: Limit = None, threads: Threads = None, output: Output = None) -> None:
+    """Critics on outcomes of classical tools: ranking, calibration, and what they would keep."""
+    from conservator.benchmarks.criticbench import run
+    from conservator.benchmarks.photos import photographs
+
+    bound_threads(threads)
+    _finish("critic", run(photographs(clean, limit), seed=seed, on_row=_tell), seed, output)
+
+
+@app.command()
 def masks(
     count: Annotated[int, typer.Option(min=1, help="Computed masks.")] = 24, seed: Seed = 0, output: Output = None
 ) -> None:

@@ -33,6 +33,7 @@ def entrants(perceiver: Perceiver | None = None) -> dict[str, Contestant]:
 
     oracle            chooses every step with the truth at hand, but sees only what the perceiver sees
     oracle_true_maps  is told the true maps as well
+    learned_critic    `spatial` with the learned critic instead of a second look
     one_pass          the maps and tools of `spatial`, each tool once, nothing weighed or taken back
     true_maps         one pass, told the true maps: what the tools could do
     true_frame        one pass, told the truth about haze and exposure only
@@ -40,7 +41,7 @@ def entrants(perceiver: Perceiver | None = None) -> dict[str, Contestant]:
 
     perceiver   looks for what is not told; the shipped one when omitted
     """
-    from conservator.benchmarks.controls import one_pass
+    from conservator.benchmarks.controls import by_learned_critic, one_pass
     from conservator.policies import POLICIES
 
     frame, local = (tuple(d.name for d in half) for half in (FRAME, LOCAL))
@@ -48,6 +49,7 @@ def entrants(perceiver: Perceiver | None = None) -> dict[str, Contestant]:
     return named | {
         "oracle": _runs(_oracle, (), perceiver),
         "oracle_true_maps": _runs(_oracle, NAMES, perceiver),
+        "learned_critic": _runs(partial(_same, by_learned_critic), (), perceiver),
         "one_pass": _runs(partial(_same, one_pass), (), perceiver),
         "true_maps": _runs(partial(_same, one_pass), NAMES, perceiver),
         "true_frame": _runs(partial(_same, one_pass), frame, perceiver),

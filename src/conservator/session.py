@@ -12,6 +12,7 @@ from conservator.cache import Cache, key_of
 from conservator.degradations import BY_NAME, INDEX, NAMES, Sight
 from conservator.diagnosis import Diagnosis
 from conservator.errors import ToolFailed, UsageError
+from conservator.memory import Memory
 from conservator.outcome import Judgement, Outcome
 from conservator.perception import observe
 from conservator.photo import Photo
@@ -57,10 +58,11 @@ class Session:
         cache: Cache | None = None,
         perceiver: Perceiver = observe,
         critic: Critic = severity_fall,
+        memory: Memory | None = None,
     ) -> None:
         self.photo, self.tools, self.perceiver, self.critic = photo, tools, perceiver, critic
         self.limits, self.budget = limits or Limits(), budget or Budget()
-        self.ledger, self.cache = ledger or Ledger(), cache or Cache()
+        self.ledger, self.cache, self.memory = ledger or Ledger(), cache or Cache(), memory
         self.samples: Samples = photo.samples
         self.steps: list[Step] = []
         self.cannot: list[CannotTreat] = []

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import platform
 from collections.abc import Mapping, Sequence
+from contextlib import closing
 from dataclasses import dataclass
 from importlib import metadata
 from pathlib import Path
@@ -17,6 +18,7 @@ from conservator.cache import Cache
 from conservator.diagnosis import Diagnosis
 from conservator.errors import InputError, UsageError
 from conservator.masks import Masks, combined, read_masks, recorded_masks
+from conservator.memory import Memory, opened
 from conservator.models.catalogue import MODELS
 from conservator.models.devices import device
 from conservator.models.runtime import set_threads
@@ -24,9 +26,9 @@ from conservator.perception import observe
 from conservator.photo import Photo, Source, open_photo, save
 from conservator.pixels.types import Pixels, Samples
 from conservator.plan import Step
-from conservator.policies import Policy, policy_named
+from conservator.policies import LEARNING, Policy, policy_named
 from conservator.policies.scripted import ScriptedPolicy
-from conservator.record import SCHEMA, Ledger, Listener, Record
+from conservator.record import SCHEMA, Event, Ledger, Listener, Record
 from conservator.selection import MaskSource, Outlined, outlined
 from conservator.session import Perceiver, Session
 from conservator.terms import Budget, Limits
@@ -91,6 +93,7 @@ def restore(
     seed: int = 0,
     ledger: str | Path | None = None,
     cache: str | Path | None = None,
+    memory: Memory | str | Path | None = None,
     on_event: Listener | None = None,
     perceiver: Perceiver = observe,
 ) -> Treatment:
@@ -109,6 +112,7 @@ def restore(
     tile         side of the tiles in px (512): less memory when smaller, same result
     ledger       JSONL file that receives events as they happen
     cache        folder for intermediate results; in memory by default
+    memory       experience to use and to add to, for policies that search: a `Memory`, or the file of one
     on_event     called with every event
     perceiver    what diagnoses samples; the shipped networks by default
 
@@ -125,13 +129,14 @@ def restore(
         "prefer": [prefer] if isinstance(prefer, str) else list(prefer) or None,
     }  # fmt: skip
     chosen = policy_named(policy) if isinstance(policy, str) else policy
+    if memory is not None and isinstance(policy, str) and policy not in LEARNING:
+        raise UsageError(f"a memory for policy {policy!r}", f"one that searches: {', '.join(LEARNING)}", "name one")
     wishes = parse(instruction)
     tools = preferring(prefer)
     set_threads(threads)
     look = outlined(regions, perceiver)
     call["regions"] = look.source.name if isinstance(look, Outlined) else None
-    book = Ledger(ledger, on_event)
-    try:
+    with opened(memory) as known, closing(Ledger(ledger, on_event)) as book:
         with book.timed("decode"):
             original = open_photo(photo)
             name = _file_name(original)
@@ -146,11 +151,10 @@ def restore(
             ledger=book,
             cache=Cache(cache) if cache is not None else None,
             perceiver=look,
+            memory=known,
         )
         chosen(session)
         return _treatment(session, call, seed)
-    finally:
-        book.close()
 
 
 def diagnose(photo: Source, *, regions: str | MaskSource | None = None, threads: int | None = None) -> Diagnosis:
@@ -272,6 +276,7 @@ def _record(session: Session, photo: Photo, call: dict[str, Any], seed: int) -> 
             "models": dict(sorted(models.items())),
             "diagnosis": session.first.to_dict(),
             "after": session.diagnosis.to_dict(),
+            "memory": _experience(ledger.events),
             "events": ledger.events,
             "plan": plan["steps"],
             "cannot_treat": plan["cannot_treat"],
@@ -287,6 +292,14 @@ def _record(session: Session, photo: Photo, call: dict[str, Any], seed: int) -> 
             },
         }
     )
+
+
+def _experience(events: Sequence[Event]) -> dict[str, Any] | None:
+    """Which experience was used and what was learned; None without a memory."""
+    told = {e["type"]: {k: v for k, v in e.items() if k not in ("seq", "at", "type")} for e in events}
+    if "recalled" not in told:
+        return None
+    return {"recalled": told["recalled"], "learned": told["learned"]["decisions"]}
 
 
 def _digest(samples: Samples) -> str:

@@ -102,6 +102,33 @@ def compare(
 
 
 @app.command()
+def memory(
+    clean: Clean,
+    policies: Policies = "agenticir",
+    rolls: Annotated[str, typer.Option(help="What the stream suffers: camera or combinations.")] = "camera",
+    empty: Annotated[bool, typer.Option("--empty", help="Begin without the shipped experience.")] = False,
+    seed: Seed = 0,
+    limit: Limit = None,
+    threads: Threads = None,
+    output: Output = None,
+) -> None:
+    """Tool calls and gain with and without a memory, on a stream of similar photographs."""
+    from conservator.benchmarks.photos import photographs
+    from conservator.benchmarks.stream import ROLLS, run
+    from conservator.policies import LEARNING
+
+    bound_threads(threads)
+    names = LEARNING if policies == "all" else [name.strip() for name in (policies or "").split(",")]
+    if unknown := [name for name in names if name not in LEARNING]:
+        raise UsageError(f"a memory for {', '.join(unknown)}", f"some of {', '.join(LEARNING)}")
+    if rolls not in ROLLS:
+        raise UsageError(f"--rolls {rolls}", f"one of {', '.join(ROLLS)}")
+    found = run(photographs(clean, limit), policies=names, rolls=rolls, shipped=not empty, seed=seed, on_row=_tell)
+    special = [*([] if list(names) == ["agenticir"] else names), *([] if rolls == "camera" else [rolls])]
+    _finish("-".join(["memory", *special]), found, seed, output)
+
+
+@app.command()
 def perception(
     clean: Clean, seed: Seed = 0, limit: Limit = None, threads: Threads = None, output: Output = None
 ) -> None:

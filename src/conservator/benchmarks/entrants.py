@@ -22,7 +22,8 @@ CONTROLS = ("spatial", "one_pass", "true_maps", "true_frame", "true_local")
 """Whom SpatialBench compares when nobody is named."""
 
 STRATEGIES = (
-    "spatial", "joint", "agenticir", "mair", "qagent", "best_single", "oracle", "oracle_true_maps", "true_maps",
+    "spatial", "joint", "agenticir", "mair", "qagent", "restoreagent", "best_single", "oracle", "oracle_true_maps",
+    "true_maps",
 )  # fmt: skip
 """Whom MixBench compares when nobody is named: every policy, and what binds them."""
 

@@ -101,6 +101,13 @@ Mask: TypeAlias = Annotated[
 Protect: TypeAlias = Annotated[
     list[str] | None, typer.Option(metavar="FILE[:STRENGTH]", help=f"Leave alone what a mask covers: {_MASK_FILE}")
 ]
+Memory: TypeAlias = Annotated[
+    Path | None,
+    typer.Option(
+        metavar="FILE", rich_help_panel=LIMITS,
+        help="Experience to use and to add to, made when absent; for policies that search. No pixels are kept.",
+    ),
+]  # fmt: skip
 Tile: TypeAlias = Annotated[
     int | None,
     typer.Option(min=64, help="Side of the tiles in pixels; smaller needs less memory.", rich_help_panel=LIMITS),

@@ -62,6 +62,17 @@ def _returned(event: Event) -> str:
     return f"back to {f'the photo after {steps}' if steps else 'the photo as it came'}: {event['reason']}"
 
 
+def _recalled(event: Event) -> str:
+    if event["match"] == "none":
+        return "experience: nothing similar is known"
+    steps = ", ".join(step["tool"] for step in event["steps"]) or "nothing"
+    return f"experience {event['experience']} ({event['match']}): {steps} helped, {event['gain']:.0%} of it gone"
+
+
+def _learned(event: Event) -> str:
+    return "; ".join(f"experience {one['experience']}: {one['change']}, {one['reason']}" for one in event["decisions"])
+
+
 def _asked(event: Event) -> str:
     if event["error"]:
         said = f"no answer: {event['error']}"
@@ -89,5 +100,8 @@ _PHRASES: dict[str, Callable[[Event], str]] = {
     "asked": _asked,
     "fell_back": lambda event: f"{event['reason']}: goes on with policy {event['to']}",
     "returned": _returned,
+    "planned": lambda event: f"planned: {', '.join(move['tool'] for move in event['moves'])}",
+    "recalled": _recalled,
+    "learned": _learned,
     "stopped": lambda event: f"done: {event['reason']}",
 }

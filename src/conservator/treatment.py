@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import platform
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib import metadata
 from pathlib import Path
 from typing import Any
@@ -25,6 +25,7 @@ from conservator.photo import Photo, Source, open_photo, save
 from conservator.pixels.types import Pixels, Samples
 from conservator.plan import Step
 from conservator.policies import Policy, policy_named
+from conservator.policies.enlarging import Enlarge, check_size, enlarging
 from conservator.policies.scripted import ScriptedPolicy
 from conservator.record import SCHEMA, Ledger, Listener, Record
 from conservator.selection import MaskSource, Outlined, outlined
@@ -42,7 +43,7 @@ class Treatment:
     original   the photo as it came in
     photo      the photo after treatment
     diagnosis  what was wrong before
-    after      what is left
+    after      what is left, seen before the photo was enlarged
     record     everything that was done
     """
 
@@ -98,10 +99,12 @@ def restore(
 
     photo        path, bytes, stream, PIL image, array or Photo
     policy       name of a policy, or a callable on a Session
-    strength     multiplies what the diagnosis asks for, in [0, 2]; 0 changes nothing
+    scale        enlarge so many times along a side, last of all and once: 2, 3 or 4, or what an added network makes
+    strength     multiplies what the diagnosis asks for, in [0, 2]; 0 changes nothing, and enlarges by interpolation
     instruction  plain words: "remove the rain, keep the grain"
     mask         what is treated: a picture, array, COCO, GeoJSON or SVG, or several with strengths, see `MaskLike`
-    protect      what is left alone, likewise; where a mask is 1 (white), pixels stay identical to the byte
+    protect      what is left alone, likewise; where a mask is 1 (white), pixels stay identical to the byte, or are
+                 interpolated where the photo is enlarged
     prefer       names of tools that get what they treat to themselves, added ones too (see `add_tool`)
     regions      who draws the regions: "sam:PATH" (see `selection.source_named`) or a mask source; None: the perceiver
     max_calls    most tool calls
@@ -114,8 +117,6 @@ def restore(
 
     Raises InputError, UsageError, ModelMissing.
     """
-    if scale != 1:
-        raise UsageError(f"scale={scale}", "scale=1", "this version restores at the photo's own size")
     if not 0.0 <= strength <= 2.0:
         raise UsageError(f"strength={strength}", "a number in [0, 2]")
     call = {
@@ -126,7 +127,8 @@ def restore(
     }  # fmt: skip
     chosen = policy_named(policy) if isinstance(policy, str) else policy
     wishes = parse(instruction)
-    tools = preferring(prefer)
+    tools = preferring(prefer, scale)
+    last = Enlarge(enlarging(tools.enlarging(scale), scale)) if scale != 1 else None
     set_threads(threads)
     look = outlined(regions, perceiver)
     call["regions"] = look.source.name if isinstance(look, Outlined) else None
@@ -134,6 +136,7 @@ def restore(
     try:
         with book.timed("decode"):
             original = open_photo(photo)
+            check_size(original, scale)
             name = _file_name(original)
             drawn, protected = (read_masks(given, original.size, photo=name) for given in (mask, protect))
             limits = Limits(strength, wishes, combined(drawn, protected), tile or 512)
@@ -148,6 +151,8 @@ def restore(
             perceiver=look,
         )
         chosen(session)
+        if last is not None and session.scale == 1:
+            last(session)
         return _treatment(session, call, seed)
     finally:
         book.close()
@@ -167,6 +172,7 @@ def treat(
     tool: str,
     *,
     strength: float | None = None,
+    scale: int | None = None,
     mask: Masks | None = None,
     protect: Masks | None = None,
     tile: int | None = None,
@@ -176,13 +182,21 @@ def treat(
 ) -> Treatment:
     """Apply one tool, shipped or added, where its damage is found; `strength` multiplies the estimated severity.
 
+    scale  enlarge so many times, with the tool itself where it enlarges, which then need not be told
+
     Raises UsageError when there is no such tool or it does not take an option.
     """
-    card = find(tool).card
-    step = Step(tool, card.treats, options=options, reason="asked for")
+    chosen = find(tool)
+    policy: Policy
+    if chosen.card.scale > 1:
+        scale = chosen.card.scale if scale is None else scale
+        step = enlarging(chosen, scale)
+        policy = Enlarge(replace(step, options={**chosen.checked(options), **step.options}))
+    else:
+        policy = ScriptedPolicy([Step(tool, chosen.card.treats, options=options, reason="asked for")])
     return restore(
-        photo, policy=ScriptedPolicy([step]), strength=1.0 if strength is None else strength, mask=mask,
-        protect=protect, prefer=() if tool in TOOLS else tool, tile=tile, threads=threads, on_event=on_event,
+        photo, policy=policy, scale=1 if scale is None else scale, strength=1.0 if strength is None else strength,
+        mask=mask, protect=protect, prefer=() if tool in TOOLS else tool, tile=tile, threads=threads, on_event=on_event,
     )  # fmt: skip
 
 
@@ -210,7 +224,7 @@ def replay(
     )
     steps = [Step.from_dict(s) for s in data["plan"]]
     treatment = restore(original, policy=ScriptedPolicy(steps), strength=call["strength"],
-                        instruction=call["instruction"], tile=call["tile"],
+                        instruction=call["instruction"], tile=call["tile"], scale=call["scale"],
                         mask=drawn, protect=protected, prefer=call.get("prefer") or (),
                         regions=call.get("regions"))  # fmt: skip
     found, wanted = treatment.record.data["output"]["sha256"], data["output"]["sha256"]
@@ -248,7 +262,7 @@ def _treatment(session: Session, call: dict[str, Any], seed: int) -> Treatment:
 
 def _record(session: Session, photo: Photo, call: dict[str, Any], seed: int) -> Record:
     original, ledger = session.photo, session.ledger
-    tools = [session.tools.get(step.tool) for step in session.steps]
+    tools = [session.tool(step) for step in session.steps]
     shipped = {"perceiver_local", "perceiver_frame"}.union(*(tool.card.models for tool in tools))
     models = {name: MODELS[name].sha256 for name in shipped}
     for tool in tools:
@@ -266,7 +280,7 @@ def _record(session: Session, photo: Photo, call: dict[str, Any], seed: int) -> 
                 "container": original.container,
                 "depth": original.depth,
             },
-            "output": {"sha256": _digest(photo.samples), "unchanged": photo is original},
+            "output": {"sha256": _digest(photo.samples), "size": list(photo.size), "unchanged": photo is original},
             "call": call,
             "seed": seed,
             "models": dict(sorted(models.items())),

@@ -54,7 +54,7 @@ def agenda(session: Session, expert: Expert) -> list[str]:
     named = {left.degradation for left in session.cannot}
     for kind, can in able.items():
         if not can and kind not in named:
-            session.cannot_treat(kind, "no tool for it is installed")
+            session.cannot_treat(kind, "no tool treats it at the photo's own size")
     return [kind for kind, can in able.items() if can and kind not in named]
 
 

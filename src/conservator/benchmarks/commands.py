@@ -164,6 +164,9 @@ def tools(
     underwater: Annotated[
         Path | None, typer.Option(help="Folder with degraded/ and reference/ of photographs taken under water.")
     ] = None,
+    tool: Annotated[
+        str | None, typer.Option(help="Only this tool, written to tools-TOOL.json. Default: every tool, to tools.json.")
+    ] = None,
     seed: Seed = 0,
     limit: Limit = None,
     threads: Threads = None,
@@ -171,11 +174,14 @@ def tools(
 ) -> None:
     """Every tool beside the classical ones a user has, on the same photographs."""
     from conservator.benchmarks.photos import photographs
-    from conservator.benchmarks.toolbench import run
+    from conservator.benchmarks.toolbench import TASKS, run
 
     bound_threads(threads)
-    found = run(photographs(clean, limit), underwater=underwater, seed=seed, limit=limit, on_row=_tell)
-    _finish("tools", found, seed, output)
+    tasks = [task for task in TASKS if tool in (None, task.tool)]
+    if not tasks:
+        raise UsageError(f"--tool {tool}", f"one of {', '.join(dict.fromkeys(task.tool for task in TASKS))}")
+    found = run(photographs(clean, limit), underwater=underwater, seed=seed, limit=limit, tasks=tasks, on_row=_tell)
+    _finish("tools" if tool is None else f"tools-{tool}", found, seed, output)
 
 
 @app.command()

@@ -16,7 +16,8 @@ if TYPE_CHECKING:
     from conservator.session import Perceiver
     from conservator.treatment import Treatment
 
-Contestant: TypeAlias = "Callable[[Sample], Treatment]"
+Contestant: TypeAlias = "Callable[[Sample, int], Treatment]"
+"""Treats a damaged photograph and enlarges it so many times."""
 
 CONTROLS = ("spatial", "one_pass", "true_maps", "true_frame", "true_local")
 """Whom SpatialBench compares when nobody is named."""
@@ -71,7 +72,7 @@ def chosen(names: Sequence[str], perceiver: Perceiver | None = None) -> dict[str
 def _runs(policy: Callable[[Sample], Policy], told_about: Sequence[str], perceiver: Perceiver | None) -> Contestant:
     """Restores with the policy made for a sample, told the truth about some kinds."""
 
-    def treat(sample: Sample) -> Treatment:
+    def treat(sample: Sample, scale: int) -> Treatment:
         from conservator.benchmarks.controls import told
         from conservator.perception import observe
         from conservator.treatment import restore
@@ -79,7 +80,7 @@ def _runs(policy: Callable[[Sample], Policy], told_about: Sequence[str], perceiv
         look = perceiver or observe
         if told_about:
             look = told(sample.truth, told_about, None if told_about is NAMES else look)
-        return restore(to_bytes(sample.degraded), policy=policy(sample), perceiver=look)
+        return restore(to_bytes(sample.degraded), policy=policy(sample), scale=scale, perceiver=look)
 
     return treat
 

@@ -13,6 +13,8 @@ from typing import TypeAlias
 import cv2
 import numpy as np
 from numpy.typing import NDArray
+from PIL import Image
+from PIL.Image import Resampling
 
 from conservator.benchmarks.photos import Bytes, to_bytes, to_unit
 
@@ -80,6 +82,21 @@ def median(picture: Bytes) -> Bytes:
 def opening(picture: Bytes) -> Bytes:
     """Opening along 5 pixels of a row: what is bright, upright and thin goes."""
     return np.asarray(cv2.morphologyEx(picture, cv2.MORPH_OPEN, np.ones((1, 5), np.uint8)), np.uint8)
+
+
+def resized(scale: int, method: Resampling) -> Peer:
+    """Pillow's resampling; its bicubic kernel (a = −½) is the one that enlarging networks are compared with."""
+
+    def enlarge(picture: Bytes) -> Bytes:
+        size = scale * picture.shape[1], scale * picture.shape[0]
+        return np.asarray(Image.fromarray(picture).resize(size, method), np.uint8)
+
+    return enlarge
+
+
+def repeated(picture: Bytes, scale: int) -> Bytes:
+    """Every pixel `scale` times in both directions: what a viewer shows that only zooms."""
+    return picture.repeat(scale, axis=0).repeat(scale, axis=1)
 
 
 def unsharp(picture: Bytes) -> Bytes:

@@ -81,7 +81,7 @@ Regions: TypeAlias = Annotated[
     str | None,
     typer.Option(metavar="SOURCE", help="Regions along things instead of damage: sam:FOLDER, a network of SAM's kind."),
 ]
-Scale: TypeAlias = Annotated[int, typer.Option(min=1, help="Enlarge this many times; only 1 so far.")]
+Scale: TypeAlias = Annotated[int, typer.Option(min=1, help="Enlarge so many times, last of all: 2, 3 or 4.")]
 Seed: TypeAlias = Annotated[int, typer.Option(help="Of everything random.")]
 MaxCalls: TypeAlias = Annotated[
     int | None, typer.Option(min=0, help="Most tool calls per photograph.", rich_help_panel=LIMITS)

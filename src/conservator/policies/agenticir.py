@@ -21,8 +21,8 @@ from dataclasses import dataclass
 from conservator.agents.experienced import experienced
 from conservator.agents.expert import Expert, agenda, whole_frame
 from conservator.agents.scheduler import Scheduler, last_damage_first
-from conservator.outcome import Outcome
-from conservator.session import Session, State
+from conservator.outcome import Outcome, State
+from conservator.session import Session
 
 VERY_LOW, LOW = 0.2, 0.4
 """Mean expected severity up to which a result counts as very low, where no other tool is tried, and as low."""

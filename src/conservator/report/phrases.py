@@ -48,6 +48,11 @@ def _started(event: Event) -> str:
     return f"{event['tool']}: treats {_kinds(event)}{where}"
 
 
+def _kept(event: Event) -> str:
+    done = f"enlarged ×{event['scale']}" if "scale" in event else f"kept, {event['gain']:.0%} of the damage gone"
+    return f"{event['tool']}: {done}"
+
+
 def _looked_ahead(event: Event) -> str:
     found = f"failed: {event['error']}" if "error" in event else f"promises {event['gain']:.0%}"
     return f"{event['tool']} against {_kinds(event)}: {found}"
@@ -93,7 +98,7 @@ _PHRASES: dict[str, Callable[[Event], str]] = {
     "understood": _understood,
     "step_started": _started,
     "step_failed": lambda event: f"{event['tool']}: failed, the photo is unchanged: {event['error']}",
-    "kept": lambda event: f"{event['tool']}: kept, {event['gain']:.0%} of the damage gone",
+    "kept": _kept,
     "taken_back": lambda event: f"{event['tool']}: taken back, {event['reason']}",
     "cannot_treat": lambda event: f"{event['degradation'].replace('_', ' ')}: left alone, {event['reason']}",
     "looked_ahead": _looked_ahead,

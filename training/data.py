@@ -18,7 +18,6 @@ HELD_OUT = 12  # every 12th photograph validates and calibrates; dev/ is never r
 
 Bytes = NDArray[np.uint8]
 Draw = Callable[["Photographs", np.random.Generator], dict[str, Any]]
-Lessons = tuple[tuple[int, Draw], ...]
 
 
 class Photographs:
@@ -91,15 +90,10 @@ def turn(image: Bytes, rng: np.random.Generator) -> NDArray[np.float32]:
 
 
 class Stream(torch.utils.data.IterableDataset):
-    """Endless samples: the i-th one depends on (seed, i) alone, so a resumed run sees what it would have seen.
+    """Endless samples: the i-th one depends on (seed, i) alone, so a resumed run sees what it would have seen."""
 
-    lessons   (until which index, what is drawn), before `draw` takes over
-    """
-
-    def __init__(
-        self, draw: Draw, seed: int, start: int, source: Callable[[], Photographs], lessons: Lessons
-    ) -> None:
-        self.draw, self.seed, self.start, self.source, self.lessons = draw, seed, start, source, lessons
+    def __init__(self, draw: Draw, seed: int, start: int, source: Callable[[], Photographs]) -> None:
+        self.draw, self.seed, self.start, self.source = draw, seed, start, source
 
     def __iter__(self) -> Iterator[dict[str, Any]]:
         cv2.setNumThreads(1)
@@ -109,6 +103,5 @@ class Stream(torch.utils.data.IterableDataset):
         index = self.start + worker
         photographs = self.source()
         while True:
-            draw = next((draw for until, draw in self.lessons if index < until), self.draw)
-            yield draw(photographs, np.random.default_rng((self.seed, index)))
+            yield self.draw(photographs, np.random.default_rng((self.seed, index)))
             index += workers

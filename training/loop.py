@@ -22,7 +22,8 @@ import torch
 from onnx import numpy_helper
 from torch import Tensor, nn
 
-from data import Draw, Lessons, Photographs, Stream
+from data import Draw, Photographs, Stream
+from muon import optimisers
 
 WEIGHTS = Path(__file__).parent.parent / "src/conservator/models/weights"
 CHECKPOINTS = Path(os.environ.get("CONSERVATOR_CHECKPOINTS", Path.home() / ".cache/conservator/checkpoints"))
@@ -39,7 +40,6 @@ class Recipe:
     outputs   names of the outputs
     describe  fields of the model card that only the recipe knows
     source    what the worker draws from, built once per worker
-    lessons   (until which step, what is drawn instead), for what is learned faster by itself
     validate  (network) → metrics on held-out training photographs; also returned as card metrics
     """
 
@@ -57,7 +57,6 @@ class Recipe:
     decay: float = 1e-4
     seed: int = 0
     source: Callable[[], Photographs] = Photographs
-    lessons: Lessons = ()
 
 
 def main(recipe: Recipe) -> None:
@@ -91,7 +90,8 @@ class Run:
         self.average = torch.optim.swa_utils.AveragedModel(
             self.network, multi_avg_fn=torch.optim.swa_utils.get_ema_multi_avg_fn(0.998), use_buffers=True
         )
-        self.optimiser = torch.optim.AdamW(self.network.parameters(), recipe.rate, weight_decay=recipe.decay)
+        self.optimisers = optimisers(self.network, recipe.rate, recipe.decay)
+        self.rates = [group["lr"] for optimiser in self.optimisers for group in optimiser.param_groups]
         self.step, self.seconds = 0, 0.0
         self.checkpoint = CHECKPOINTS / f"{recipe.name}.pt"
         self.log = CHECKPOINTS / f"{recipe.name}.jsonl"
@@ -101,8 +101,7 @@ class Run:
     def train(self, workers: int) -> None:
         """Train to the recipe's last step; checkpoints every 250 steps, exports every 1000."""
         recipe, batch = self.recipe, self.recipe.batch
-        lessons = tuple((until * batch, draw) for until, draw in recipe.lessons)
-        stream = Stream(recipe.draw, recipe.seed, self.step * batch, recipe.source, lessons)
+        stream = Stream(recipe.draw, recipe.seed, self.step * batch, recipe.source)
         loader = torch.utils.data.DataLoader(  # spawn: a fork inherits OpenMP locks and hangs
             stream, batch, num_workers=workers, prefetch_factor=6, multiprocessing_context="spawn"
         )
@@ -125,17 +124,19 @@ class Run:
 
     def _update(self, batch: Batch) -> dict[str, float]:
         share = self.step / self.recipe.steps
-        rate = self.recipe.rate * min(1.0, (self.step + 1) / 200) * (0.5 + 0.5 * math.cos(math.pi * share) + 1e-3)
-        for group in self.optimiser.param_groups:
-            group["lr"] = rate
+        part = min(1.0, (self.step + 1) / 200) * (0.5 + 0.5 * math.cos(math.pi * share) + 1e-3)
+        groups = [group for optimiser in self.optimisers for group in optimiser.param_groups]
+        for group, rate in zip(groups, self.rates, strict=True):
+            group["lr"] = rate * part
         batch = {k: v.to(self.device, non_blocking=True) for k, v in batch.items()}
         loss, parts = self.recipe.loss(self.network, batch)
         if not torch.isfinite(loss):
             raise SystemExit(f"{self.recipe.name}: loss is {float(loss)} at step {self.step}")
-        self.optimiser.zero_grad(set_to_none=True)
+        self.network.zero_grad(set_to_none=True)
         loss.backward()
         nn.utils.clip_grad_norm_(self.network.parameters(), 1.0)
-        self.optimiser.step()
+        for optimiser in self.optimisers:
+            optimiser.step()
         self.average.update_parameters(self.network)
         self.step += 1
         return {"loss": float(loss.detach()), **parts}
@@ -175,7 +176,7 @@ class Run:
     def _save(self) -> None:
         state = {
             "network": self.network.state_dict(), "average": self.average.state_dict(),
-            "optimiser": self.optimiser.state_dict(), "step": self.step, "seconds": self.seconds,
+            "optimisers": [o.state_dict() for o in self.optimisers], "step": self.step, "seconds": self.seconds,
         }  # fmt: skip
         temporary = self.checkpoint.with_suffix(".tmp")
         torch.save(state, temporary)
@@ -185,7 +186,8 @@ class Run:
         state = torch.load(self.checkpoint, map_location=self.device, weights_only=True)
         self.network.load_state_dict(state["network"])
         self.average.load_state_dict(state["average"])
-        self.optimiser.load_state_dict(state["optimiser"])
+        for optimiser, held in zip(self.optimisers, state["optimisers"], strict=True):
+            optimiser.load_state_dict(held)
         self.step, self.seconds = state["step"], state["seconds"]
 
 

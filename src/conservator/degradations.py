@@ -99,6 +99,9 @@ UNDERWATER = Degradation("underwater", Stage.SCENE, Sight.TOLD, "metres of water
 COLOUR_CAST = Degradation(
     "colour_cast", Stage.SCENE, Sight.TOLD, "degrees between the light and grey", 0.0, 30.0, Scale.LINEAR, 3.0
 )
+SCRATCHES = Degradation(
+    "scratches", Stage.IMAGING, Sight.TOLD, "share of the surface hidden", 0.0, 1.0, Scale.LINEAR, 0.02
+)
 
 DEGRADATIONS: tuple[Degradation, ...] = (
     NOISE,
@@ -112,6 +115,7 @@ DEGRADATIONS: tuple[Degradation, ...] = (
     OVER_EXPOSURE,
     UNDERWATER,
     COLOUR_CAST,
+    SCRATCHES,
 )
 NAMES: tuple[str, ...] = tuple(d.name for d in DEGRADATIONS)
 BY_NAME = MappingProxyType({d.name: d for d in DEGRADATIONS})

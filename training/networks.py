@@ -440,7 +440,7 @@ class ScratchFinder(nn.Module):
     ends = ("enter", "leave")
     REACH = 96
 
-    def __init__(self, widths: tuple[int, int, int] = (24, 40, 64)) -> None:
+    def __init__(self, widths: tuple[int, int, int] = (16, 32, 48)) -> None:
         super().__init__()
         a, b, c = widths
         self.features = MarkFeatures()

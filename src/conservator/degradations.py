@@ -18,6 +18,7 @@ class Stage(StrEnum):
     """Where damage enters a photograph; treated in this order, last damage first (MAIR, 2503.09403)."""
 
     COMPRESSION = "compression"
+    SURFACE = "surface"
     IMAGING = "imaging"
     SCENE = "scene"
 
@@ -27,7 +28,7 @@ class Sight(StrEnum):
 
     LOCAL = "local"  # a few native pixels: vanishes when the frame is shrunk
     FRAME = "frame"  # the whole frame: a crop cannot tell a veil or a shadow from the scene
-    TOLD = "told"  # nothing perceives it: treated only where somebody asks for its tool
+    TOLD = "told"  # nothing perceives it: treated only where somebody asks for it
 
 
 class Scale(StrEnum):
@@ -100,7 +101,7 @@ COLOUR_CAST = Degradation(
     "colour_cast", Stage.SCENE, Sight.TOLD, "degrees between the light and grey", 0.0, 30.0, Scale.LINEAR, 3.0
 )
 SCRATCHES = Degradation(
-    "scratches", Stage.IMAGING, Sight.TOLD, "share of the surface hidden", 0.0, 1.0, Scale.LINEAR, 0.02
+    "scratches", Stage.SURFACE, Sight.TOLD, "share of the surface hidden", 0.0, 1.0, Scale.LINEAR, 0.02
 )
 
 DEGRADATIONS: tuple[Degradation, ...] = (

@@ -108,6 +108,7 @@ TASKS = (
     Task("low light", "low_light", _preset("low_light"), EXPOSURE),
     Task("over-exposure", "over_exposure", _preset("over_exposure"), EXPOSURE),
     *(cast(degrees) for degrees in (0, 5, 10, 20)),
+    Task("scratches", "scratches", _preset("scratches"), {"median": peers.median, "top hats + Telea": peers.top_hats}),
 )  # fmt: skip
 UNDERWATER = Task("under water", "underwater", None, {"grey world": peers.grey_world, "CLAHE": clahe})
 

@@ -23,7 +23,7 @@ BITS = 4
 
 @dataclass(frozen=True, eq=False)
 class _Canvas:
-    """Two layers FINE times the picture's size: how much is hidden, uint8 (h, w), and by which colour, uint8 (h, w, 3)."""
+    """Two layers FINE times the picture's size: how much is hidden, uint8 (h, w), by which colour, uint8 (h, w, 3)."""
 
     hidden: NDArray[np.uint8]
     colour: NDArray[np.uint8]
@@ -39,7 +39,7 @@ class _Canvas:
 
     def patch(self, outline: Floats, opacity: float, colour: Floats) -> None:
         """A filled polygon (n, 2), x and y in px."""
-        placed = np.asarray(_placed(outline), np.int32)[None]
+        placed = [np.array(_placed(outline), np.int32)]
         cv2.polylines(self.colour, placed, True, _levels(colour), 4, cv2.LINE_8, BITS)
         cv2.fillPoly(self.colour, placed, _levels(colour), cv2.LINE_8, BITS)
         cv2.fillPoly(self.hidden, placed, (255 * opacity,), cv2.LINE_AA, BITS)
@@ -74,7 +74,7 @@ class Style:
 
     @classmethod
     def of(cls, image: Pixels, rng: np.random.Generator, width: float, opacity: float, light: float) -> Style:
-        """A style for a picture: paper is as pale as its palest colour or paler, dirt as dark as its darkest or darker."""
+        """A style for a picture: paper at least as pale as its palest colour, dirt at least as dark as its darkest."""
         palest, darkest = np.quantile(image[::4, ::4].reshape(-1, 3), (0.99, 0.01), axis=0)
         paper, ink = 1 - rng.random() * (1 - palest), rng.random() * darkest
         return cls(width, opacity, light, float(rng.uniform(0, 2 * np.pi)), paper, ink)
@@ -83,7 +83,7 @@ class Style:
         """Colour (3,) of one mark; now and then one layer of a colour film alone is scratched."""
         if rng.random() < 0.06:
             return np.asarray(rng.random(3).round())
-        return np.clip((self.paper if rng.random() < self.light else self.ink) + rng.normal(0, 0.04), 0, 1)
+        return np.asarray(np.clip((self.paper if rng.random() < self.light else self.ink) + rng.normal(0, 0.04), 0, 1))
 
 
 def _walk(rng: np.random.Generator, start: Floats, heading: float, length: float, bend: float, jitter: float) -> Floats:
@@ -91,13 +91,13 @@ def _walk(rng: np.random.Generator, start: Floats, heading: float, length: float
     count = int(np.clip(length / 6, 4, 60))
     turns = heading + bend * np.linspace(-0.5, 0.5, count) + jitter * rng.standard_normal(count)
     steps = np.stack([np.cos(turns), np.sin(turns)], 1) * (length / count)
-    return start + np.concatenate([np.zeros((1, 2)), np.cumsum(steps, 0)]) - steps.sum(0) / 2
+    return np.asarray(start + np.concatenate([np.zeros((1, 2)), np.cumsum(steps, 0)]) - steps.sum(0) / 2)
 
 
 def _uneven(rng: np.random.Generator, count: int, least: float) -> Floats:
     """Factors (count,) in [least, 1] that wander along a line."""
     wander = np.cumsum(rng.normal(0, 0.25, count)) + rng.random()
-    return least + (1 - least) * (0.5 + 0.5 * np.cos(np.pi * wander))
+    return np.asarray(least + (1 - least) * (0.5 + 0.5 * np.cos(np.pi * wander)))
 
 
 def _scratch(canvas: _Canvas, rng: np.random.Generator, at: Floats, style: Style) -> None:
@@ -126,7 +126,7 @@ def _outline(rng: np.random.Generator, radius: float) -> Floats:
     away = radius * rng.uniform(0.6, 1.3, len(angles))
     flat, turn = rng.uniform(0.4, 1), rng.uniform(0, np.pi)
     shape = np.stack([away * np.cos(angles), flat * away * np.sin(angles)], 1)
-    return shape @ np.array([[np.cos(turn), -np.sin(turn)], [np.sin(turn), np.cos(turn)]])
+    return np.asarray(shape @ np.array([[np.cos(turn), -np.sin(turn)], [np.sin(turn), np.cos(turn)]]))
 
 
 def _speck(canvas: _Canvas, rng: np.random.Generator, at: Floats, style: Style) -> None:
@@ -180,11 +180,15 @@ def marks(
     kinds     some of MARKS
     """
     height, width = shape
-    canvas = _Canvas(np.zeros((height * FINE, width * FINE), np.uint8), np.zeros((height * FINE, width * FINE, 3), np.uint8))
+    fine = height * FINE, width * FINE
+    canvas = _Canvas(np.zeros(fine, np.uint8), np.zeros((*fine, 3), np.uint8))
     shares = np.array([MARKS[kind][0] for kind in kinds])
     for _ in range(max(1, int(rng.poisson(density * height * width / 1e6)))):
         draw = MARKS[str(rng.choice(kinds, p=shares / shares.sum()))][1]
         draw(canvas, rng, rng.random(2) * (width, height), style)
-    hidden, colour = (cv2.resize(layer, (width, height), interpolation=cv2.INTER_AREA) for layer in (canvas.hidden, canvas.colour))
-    hidden = hidden.astype(np.float32) / np.float32(255)
-    return np.asarray(cv2.GaussianBlur(hidden, (0, 0), softness) if softness else hidden), colour.astype(np.float32) / np.float32(255)
+    hidden, colour = (_shrunk(layer, (width, height)) for layer in (canvas.hidden, canvas.colour))
+    return np.asarray(cv2.GaussianBlur(hidden, (0, 0), softness)) if softness else hidden, colour
+
+
+def _shrunk(layer: NDArray[np.uint8], size: tuple[int, int]) -> NDArray[np.float32]:
+    return np.asarray(cv2.resize(layer, size, interpolation=cv2.INTER_AREA), np.float32) / np.float32(255)

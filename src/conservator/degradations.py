@@ -15,10 +15,10 @@ from numpy.typing import ArrayLike, NDArray
 
 
 class Stage(StrEnum):
-    """Where damage enters a photograph; treated in this order, last damage first (MAIR, 2503.09403)."""
+    """Where damage enters a photograph; treated in this order, last damage first (MAIR, 2503.09403, and the surface)."""
 
     COMPRESSION = "compression"
-    SURFACE = "surface"
+    SURFACE = "surface"  # of the print or negative, before it is scanned
     IMAGING = "imaging"
     SCENE = "scene"
 

@@ -15,9 +15,10 @@ import numpy as np
 import onnx
 import pytest
 from onnx import TensorProto, helper, numpy_helper
+from onnxruntime import get_available_providers
 
 from conservator.errors import ModelMissing, ToolFailed, UsageError
-from conservator.models import catalogue, runtime
+from conservator.models import catalogue, devices, runtime
 from conservator.models.catalogue import MODELS, Catalogue, ModelCard, model_path
 from conservator.models.runtime import run, set_threads, thread_limit
 
@@ -216,9 +217,9 @@ def test_many_threads_load_a_network_once_and_agree(tmp_path: Path, monkeypatch:
     loads: list[Path] = []
     load = runtime._load
 
-    def counted(path: Path, threads: int) -> Any:
+    def counted(path: Path, threads: int, device: str) -> Any:
         loads.append(path)
-        return load(path, threads)
+        return load(path, threads, device)
 
     monkeypatch.setattr(runtime, "_load", counted)
     path = network(tmp_path / "own.onnx")
@@ -248,3 +249,42 @@ def test_a_forked_worker_runs_networks_its_parent_has_run(tmp_path: Path) -> Non
         assert child.exitcode == 0
     finally:
         child.kill()
+
+
+def test_a_device_that_is_not_there_is_an_error_and_never_the_processor_instead(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = network(tmp_path / "own.onnx")
+    absent = next(name for name in ("directml", "coreml") if devices.PROVIDERS[name] not in get_available_providers())
+    monkeypatch.setenv(devices.VARIABLE, absent)
+    with pytest.raises(ModelMissing, match=rf"device {absent}.*--device cpu"):
+        run(path, {"image": IMAGE})
+    monkeypatch.setenv(devices.VARIABLE, "abacus")
+    with pytest.raises(UsageError, match=r"abacus.*cuda.*openvino"):
+        run(path, {"image": IMAGE})
+
+
+def test_openvino_that_is_not_installed_says_what_to_install(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(devices.VARIABLE, "openvino")
+    monkeypatch.setitem(sys.modules, "openvino", None)
+    with pytest.raises(ModelMissing, match=r"pip install conservator\[openvino\]"):
+        run(network(tmp_path / "own.onnx"), {"image": IMAGE})
+
+
+def test_openvino_answers_as_the_processor_does(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    pytest.importorskip("openvino", reason="needs conservator[openvino]")
+    path, rng = network(tmp_path / "own.onnx"), np.random.default_rng(0)
+    image = {"image": rng.random((1, 3, 64, 96), np.float32)}
+    severity = {"severity": rng.random((1, 3, 64, 96), np.float32)}
+    calls = ((path, {"image": IMAGE}), ("perceiver_local", image), ("restorer", image | severity))
+    expected = [run(model, inputs) for model, inputs in calls]
+    ports = runtime.ports(path)
+    monkeypatch.setenv(devices.VARIABLE, "openvino")
+    for (model, inputs), outputs in zip(calls, expected, strict=True):
+        for ours, theirs in zip(run(model, inputs), outputs, strict=True):
+            np.testing.assert_allclose(ours, theirs, atol=1e-4)
+    assert [[port.type for port in each] for each in runtime.ports(path)] == [
+        [port.type for port in each] for each in ports
+    ]
+    with pytest.raises(ToolFailed, match=r"own\.onnx.*wanted image tensor\(float\)"):
+        run(path, {"image": IMAGE.astype(np.float64)})

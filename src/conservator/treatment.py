@@ -18,6 +18,7 @@ from conservator.diagnosis import Diagnosis
 from conservator.errors import InputError, UsageError
 from conservator.masks import Masks, combined, read_masks, recorded_masks
 from conservator.models.catalogue import MODELS
+from conservator.models.devices import device
 from conservator.models.runtime import set_threads
 from conservator.perception import observe
 from conservator.photo import Photo, Source, open_photo, save
@@ -283,5 +284,5 @@ def _digest(samples: Samples) -> str:
 
 def _versions() -> dict[str, str]:
     packages = ("numpy", "opencv-python-headless", "onnxruntime")
-    known = {"conservator": __version__, "python": platform.python_version()}
+    known = {"conservator": __version__, "python": platform.python_version(), "device": device()}
     return known | {p: metadata.version(p) for p in packages}

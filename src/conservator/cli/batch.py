@@ -39,6 +39,7 @@ def batch(
         int | None, typer.Option(min=1, rich_help_panel=WORKERS, help="Worker processes. Default: one per thread.")
     ] = None,
     threads: options.Threads = None,
+    device: options.Device = None,  # takes effect where it is read
     ray: Annotated[
         str | None,
         typer.Option(metavar="ADDRESS", rich_help_panel=WORKERS,

@@ -48,6 +48,7 @@ def diagnose(
         ),
     ] = None,
     threads: options.Threads = None,
+    device: options.Device = None,  # takes effect where it is read
     overwrite: options.Overwrite = False,
     as_json: options.Json = False,
     quiet: options.Quiet = False,

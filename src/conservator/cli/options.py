@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, TypeAlias
 
 import typer
+
+from conservator.models.devices import DEVICES, device
+from conservator.models.devices import VARIABLE as DEVICE_VARIABLE
 
 if TYPE_CHECKING:
     from conservator.masks import MaskLike
@@ -101,6 +105,23 @@ Threads: TypeAlias = Annotated[
     int | None,
     typer.Option(
         min=1, envvar="CONSERVATOR_THREADS", rich_help_panel=LIMITS, help="Most threads to use. Default: every core."
+    ),
+]  # fmt: skip
+
+
+def _use_device(name: str | None) -> str | None:
+    """Kept in the environment, where worker processes find it."""
+    if name is not None:
+        os.environ[DEVICE_VARIABLE] = name
+        device()
+    return name
+
+
+Device: TypeAlias = Annotated[
+    str | None,
+    typer.Option(
+        envvar=DEVICE_VARIABLE, callback=_use_device, rich_help_panel=LIMITS,
+        help=f"Where networks run: {', '.join(DEVICES)}. Default: cpu.",
     ),
 ]  # fmt: skip
 

@@ -30,6 +30,7 @@ def restore(
     max_seconds: options.MaxSeconds = None,
     tile: options.Tile = None,
     threads: options.Threads = None,
+    device: options.Device = None,  # takes effect where it is read
     ledger: Annotated[
         Path | None,
         typer.Option(help="JSONL file that every event is appended to.", rich_help_panel=options.RESULTS),

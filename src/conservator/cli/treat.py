@@ -31,6 +31,7 @@ def treat(
     protect: options.Protect = None,
     tile: options.Tile = None,
     threads: options.Threads = None,
+    device: options.Device = None,  # takes effect where it is read
     record: options.RecordPath = None,
     no_record: options.NoRecord = False,
     report: options.Report = False,

@@ -1,4 +1,4 @@
-"""Runs ONNX networks on the CPU with ONNX Runtime: bounded threads, bounded memory, checked outputs."""
+"""Runs ONNX networks: bounded threads, bounded memory, checked outputs. `devices` says where."""
 
 from __future__ import annotations
 
@@ -13,14 +13,15 @@ from numpy.typing import NDArray
 
 from conservator.errors import ModelMissing, ToolFailed, UsageError
 from conservator.models import catalogue
+from conservator.models.devices import Network, device, open_network
 
 THREADS_VARIABLE = "CONSERVATOR_THREADS"
 """Environment variable that bounds the threads of a network when `set_threads` was not called."""
 
 _chosen: int | None = None
 _lock = threading.Lock()
-_sessions: dict[tuple[Path, int], Any] = {}
-_inherited: list[dict[tuple[Path, int], Any]] = []
+_sessions: dict[tuple[Path, int, str], Network] = {}
+_inherited: list[dict[tuple[Path, int, str], Network]] = []
 
 
 def run(
@@ -33,8 +34,8 @@ def run(
     threads  most threads to use, never more than there are cores; `thread_limit()` when omitted
 
     Safe to call from several threads. The result does not depend on the number of threads.
-    Raises ModelMissing when the network or ONNX Runtime is absent, ToolFailed when the network rejects its inputs or
-    returns NaN or infinity, UsageError when `threads` is not positive.
+    Raises ModelMissing when the network, ONNX Runtime or the device is absent, ToolFailed when the network rejects its
+    inputs or returns NaN or infinity, UsageError when `threads` is not positive or CONSERVATOR_DEVICE names no device.
     """
     session = _session(model, thread_limit() if threads is None else _bounded(threads, "threads"))
     try:
@@ -114,24 +115,26 @@ def _bounded(threads: int, name: str) -> int:
     return min(threads, _cores())
 
 
-def _session(model: str | Path, threads: int) -> Any:
+def _session(model: str | Path, threads: int) -> Network:
     path = model.resolve() if isinstance(model, Path) else catalogue.model_path(model)
-    key = (path, threads)
+    key = (path, threads, device())
     session = _sessions.get(key)
     if session is not None:
         return session
     with _lock:
         if key not in _sessions:
-            _sessions[key] = _load(path, threads)
+            _sessions[key] = _load(*key)
         return _sessions[key]
 
 
-def _load(path: Path, threads: int) -> Any:
+def _load(path: Path, threads: int, where: str) -> Network:
     runtime = _runtime()
     if not path.is_file():
         raise ModelMissing(f"no file {path}", "an ONNX file", "check the path")
     try:
-        return runtime.InferenceSession(str(path), _options(runtime, threads), providers=["CPUExecutionProvider"])
+        return open_network(path, runtime, _options(runtime, threads), where, threads)
+    except ModelMissing:
+        raise
     except Exception as error:
         raise ModelMissing(f"{path} cannot be loaded: {_line(error)}", "an ONNX file", "download it again") from error
 
@@ -172,7 +175,7 @@ def _name(model: str | Path) -> str:
     return model.name if isinstance(model, Path) else model
 
 
-def _declared(session: Any) -> str:
+def _declared(session: Network) -> str:
     return ", ".join(f"{entry.name} {entry.type} {entry.shape}" for entry in session.get_inputs())
 
 

@@ -62,11 +62,11 @@ def sharpened(pixels: Pixels, radius: float, doubt: float, margin: int) -> Pixel
     mean = pixels.mean(axis=(0, 1))
     planes = np.ascontiguousarray(((pixels - mean) * _fade(size, min(margin, FADE))[..., None]).transpose(2, 0, 1))
     blur, slope = transfer(radius, size), _slope(size)
-    seen, power = fft.rfft2(planes, workers=-1) * blur, blur * blur
-    sharp = fft.irfft2(seen * (1 / (power + np.float32(4 * doubt) * _squared(size) + _LEAST)), size, workers=-1)
+    seen, power = fft.rfft2(planes) * blur, blur * blur
+    sharp = fft.irfft2(seen * (1 / (power + np.float32(4 * doubt) * _squared(size) + _LEAST)), size)
     pull = np.float32(WEIGHT * VARIATION * doubt)
-    seen += pull * fft.rfft2(_shrunk_gradient(sharp), workers=-1)
-    sharp = fft.irfft2(seen * (1 / (power + pull * slope + _LEAST)), size, workers=-1)
+    seen += pull * fft.rfft2(_shrunk_gradient(sharp))
+    sharp = fft.irfft2(seen * (1 / (power + pull * slope + _LEAST)), size)
     return np.asarray(sharp.transpose(1, 2, 0) + mean, np.float32)
 
 

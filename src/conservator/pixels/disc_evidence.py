@@ -77,7 +77,7 @@ def ring_powers(blocks: Floats, shares: Floats) -> NDArray[np.float64]:
     window = shares * _window()
     total = np.maximum(window.sum(axis=(1, 2), keepdims=True), 1e-6)
     mean = (blocks * window).sum(axis=(1, 2), keepdims=True) / total
-    power = np.square(np.abs(fft.rfft2((blocks - mean) * window, workers=-1)))
+    power = np.square(np.abs(fft.rfft2((blocks - mean) * window)))
     energy = np.square(window).sum(axis=(1, 2), keepdims=True)
     return _rings(np.log(power / np.maximum(energy, 1e-6) + LEAST_POWER))
 

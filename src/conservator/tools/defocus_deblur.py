@@ -12,8 +12,10 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 from numpy.typing import NDArray
+from scipy import fft
 
 from conservator.degradations import DEFOCUS_BLUR, INDEX
+from conservator.models.runtime import thread_limit
 from conservator.pixels.disc import disc, sharpened
 from conservator.pixels.disc_evidence import RADII, RINGS, SIDE, Evidence, find, ring_powers
 from conservator.pixels.types import Maps, Mask, Pixels
@@ -88,7 +90,11 @@ class _Discs:
 @tool(treats=(DEFOCUS_BLUR.name,), halo=HALO, multiple_of=STEP, kind=Kind.PHYSICAL, source=SOURCE)
 def defocus_deblur(pixels: Pixels, severity: Maps, survey: Maps) -> Pixels:
     """Sharpens what lay out of focus where the picture itself shows how large the blur is; leaves the rest alone."""
-    amount = severity[INDEX[DEFOCUS_BLUR.name]]
+    with fft.set_workers(thread_limit()):
+        return _refocused(pixels, severity[INDEX[DEFOCUS_BLUR.name]])
+
+
+def _refocused(pixels: Pixels, amount: Mask) -> Pixels:
     result, force = pixels.copy(), _force(amount)
     discs = _discs(pixels @ LUMA, amount, force)
     if discs is None or not discs.trust.any():

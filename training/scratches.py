@@ -34,11 +34,13 @@ SEEN = (0.02, 0.06)
 Array = NDArray[np.float32]
 
 
-def draw(photographs: Photographs, rng: np.random.Generator, side: int = SIDE) -> dict[str, Any]:
+def draw(
+    photographs: Photographs, rng: np.random.Generator, side: int = SIDE, denser: float = DENSER
+) -> dict[str, Any]:
     """A crop as an old print may show it, and where marks lie on it: 1, 0, or -1 where it is hard to tell."""
     clean, grain = _aged(photographs.crop(rng, side), rng)
     (damage,) = draw_preset(rng, ["scratches"])
-    dense = replace(damage, parameters={**damage.parameters, "density": DENSER * damage.parameters["density"]})
+    dense = replace(damage, parameters={**damage.parameters, "density": denser * damage.parameters["density"]})
     marred = degrade(clean, [dense]).degraded if rng.random() < 0.65 else clean
     change = np.abs(marred - clean).max(axis=2)
     low, high = (limit + grain for limit in SEEN)
@@ -123,7 +125,7 @@ def validate(network: nn.Module) -> dict[str, Any]:
     """Recall at several precisions over 160 crops of held-out photographs, and the thresholds for them; thresholds that
     so small a share of the pixels of held-out photographs without marks passes."""
     held_out = Photographs(held_out=True)
-    samples = [draw(held_out, np.random.default_rng((99, i)), 192) for i in range(160)]
+    samples = [draw(held_out, np.random.default_rng((99, i)), 192, 1.0) for i in range(160)]
     score = np.concatenate([_score(network, s["image"])[s["truth"][0] >= 0] for s in samples])
     label = np.concatenate([s["truth"][s["truth"] >= 0] for s in samples])
     order = np.argsort(-score)

@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 from conservator.benchmarks import peers
 from conservator.benchmarks.controls import true_diagnosis
 from conservator.benchmarks.figures import mean, percent
-from conservator.benchmarks.measuring import WORSE, OnRow, compared, decibel, result_of
+from conservator.benchmarks.measuring import WORSE, OnRow, decibel, result_of
 from conservator.benchmarks.photos import Bytes, read, to_bytes, to_unit
 from conservator.benchmarks.results import Findings, Row
 from conservator.degradations import CELL, NAMES
@@ -127,8 +127,9 @@ def _repairs(photos: Sequence[Path], seed: int, contestants: Mapping[str, Contes
             begun = time.perf_counter()
             after = contestant(case)
             seconds = (time.perf_counter() - begun) * 1e6 / after[..., 0].size
-            row = compared(case.before, after, case.truth) | _inside(case, after) | _recognised(case, after)
-            yield {"photo": case.photo, "method": name, **row, "per_megapixel_seconds": seconds}
+            gain = decibel(after, case.truth) - decibel(case.before, case.truth)
+            row = {"photo": case.photo, "method": name, "gain_db": gain, "per_megapixel_seconds": seconds}
+            yield row | _inside(case, after) | _recognised(case, after)
 
 
 def _inside(case: Case, after: Bytes) -> Row:

@@ -155,7 +155,7 @@ def tools(
 def scratches(
     clean: Clean,
     unmarred: Annotated[
-        Path | None, typer.Option(help="Folder of further photographs without marks; for false alarms.")
+        list[Path] | None, typer.Option(help="Folder of photographs without marks, for false alarms; repeatable.")
     ] = None,
     seed: Seed = 0,
     limit: Limit = None,
@@ -167,7 +167,7 @@ def scratches(
     from conservator.benchmarks.scratches import run
 
     bound_threads(threads)
-    others = [] if unmarred is None else photographs(unmarred)
+    others = [path for folder in unmarred or () for path in photographs(folder, limit)]
     found = run(photographs(clean, limit), unmarred=others, seed=seed, on_row=_tell)
     _finish("scratches", found, seed, output)
 

@@ -32,7 +32,7 @@ from conservator.treatment import restore
 
 TITLE = "Scratches, dust and folds"
 OURS, TOLD = "conservator", "conservator, true mask"
-VISIBLE = 15
+VISIBLE = 30
 """Levels by which a pixel must have changed to count as a mark that should be found."""
 
 LUMA = np.array([0.299, 0.587, 0.114], np.float32)

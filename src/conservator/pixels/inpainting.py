@@ -23,7 +23,10 @@ PATCH = 15
 """Side in px of the window in which grain has one strength. Edges and texture are more than grain: of the windows
 around a place the calmest counts."""
 
-NEARBY = 2 * DEEPEST + 8
+MOST = 0.025
+"""Mean size of a residual, in [0, 1], beyond which it is texture: mirrored, it would be a wrong one."""
+
+NEARBY = 2 * DEEPEST + PATCH
 """Pixels around one that decide about its fill and its grain."""
 
 
@@ -60,8 +63,8 @@ def grain(pixels: Pixels, hole: Hole) -> Pixels:
     fine = np.where(hole[..., None], 0, pixels - cv2.GaussianBlur(known, (0, 0), FINE) / np.maximum(weight, 1e-3))
     share = cv2.blur((~hole).astype(np.float32), (PATCH, PATCH))[..., None]
     strength = cv2.blur(np.abs(fine), (PATCH, PATCH)) / np.maximum(share, 1e-3)
-    around = np.ones((2 * PATCH + 1, 2 * PATCH + 1), np.uint8)
-    least = cv2.erode(np.where(share > 0.25, strength, 1).astype(np.float32), around)
+    around = np.ones((4 * PATCH + 1, 4 * PATCH + 1), np.uint8)
+    least = np.minimum(cv2.erode(np.where(share > 0.25, strength, 1).astype(np.float32), around), MOST)
     rim = ndimage.distance_transform_edt(hole, return_distances=False, return_indices=True)
     places = np.indices(hole.shape)
     mirror = [np.clip(2 * r - p, 0, side - 1) for r, p, side in zip(rim, places, hole.shape, strict=True)]

@@ -11,8 +11,8 @@ from conservator.errors import UsageError
 from conservator.models.catalogue import MODELS
 from conservator.models.runtime import run
 from conservator.pixels.inpainting import DEEPEST, NEARBY, depth, filled, grain
-from conservator.pixels.types import Maps, Mask, Pixels
-from conservator.tools.card import tool
+from conservator.pixels.types import Maps, Pixels
+from conservator.tools.card import Tiles, tool
 
 MODEL = "scratches"
 SOURCE = (
@@ -22,12 +22,15 @@ SOURCE = (
 REACH = 96
 """Pixels around one that the network looks at."""
 
-GROWTH = 12
+GROWTH = 32
 """Pixels a mark runs on from where it is sure to where it is likely: scratches fade out."""
 
 HALO = REACH + GROWTH + NEARBY
-SURE, LIKELY = "precision_99", "precision_90"
-"""Of the pixels above these thresholds this share lay under a mark, on held-out photographs."""
+SURE = "alarm_3e-04"
+"""The logit that three in ten thousand pixels of held-out photographs without marks pass."""
+
+LIKELY = -2.0
+"""Logit from which a pixel belongs to a mark that is sure close by."""
 
 LEAST = 3
 """Fewest sure pixels of a mark; what is smaller may be grain."""
@@ -38,7 +41,7 @@ NEAR = np.ones((3, 3), np.uint8)
 Found = NDArray[np.bool_]
 
 
-@tool(treats=("scratches",), halo=HALO, multiple_of=8, models=(MODEL,), source=SOURCE)
+@tool(treats=("scratches",), halo=HALO, multiple_of=8, tiles=Tiles.DISCOURAGED, models=(MODEL,), source=SOURCE)
 def scratches(
     pixels: Pixels, severity: Maps, survey: Maps, *, find: bool = True, keep_grain: float = 1.0
 ) -> Pixels:
@@ -60,18 +63,13 @@ def scratches(
 
 def marks(pixels: Pixels) -> Found:
     """Where marks lie, (H, W), sides multiples of 8: sure ones, what is likely one within GROWTH px of these, a rim."""
-    likelihood = _likelihood(pixels)
-    table = MODELS[MODEL].calibration["scratches"]
-    sure, likely = (np.asarray(likelihood >= table[name], np.uint8) for name in (SURE, LIKELY))
+    logits = run(MODEL, {"image": np.ascontiguousarray(pixels.transpose(2, 0, 1))[None]})[0][0, 0]
+    limits = MODELS[MODEL].calibration["scratches"][SURE], LIKELY
+    sure, likely = (np.asarray(logits >= limit, np.uint8) for limit in limits)
     grown = sure
     for _ in range(GROWTH):
         grown = np.minimum(np.asarray(cv2.dilate(grown, NEAR), np.uint8), likely)
     return _plausible(np.asarray(cv2.dilate(grown, NEAR)) > 0, sure > 0)
-
-
-def _likelihood(pixels: Pixels) -> Mask:
-    logits = run(MODEL, {"image": np.ascontiguousarray(pixels.transpose(2, 0, 1))[None]})[0][0, 0]
-    return np.asarray(1 / (1 + np.exp(-np.clip(logits, -30, 30))), np.float32)
 
 
 def _plausible(found: Found, sure: Found) -> Found:

@@ -3,6 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 # `make test EXTRAS=dev,torch` also runs the tests of PyTorch checkpoints, which need PyTorch and spandrel;
 # `make test EXTRAS=dev,cluster` those on a Ray cluster of two nodes, which take minutes where others work, too.
+# Where Chromium and its driver are installed (apt-get install chromium chromium-driver), the Studio's page is tested, too.
 EXTRAS ?= dev
 
 .PHONY: demo test clean

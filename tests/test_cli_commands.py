@@ -10,11 +10,11 @@ import pytest
 from PIL import Image
 
 from command_line import contents, photograph, run
-from conservator.cli.phrases import phrase
 from conservator.cli.treat import parse_settings
 from conservator.degradations import NAMES
 from conservator.errors import UsageError
 from conservator.masks import read_mask
+from conservator.report.phrases import phrase
 from conservator.synthesis import Damage, apply
 from conservator.tools.registry import TOOLS
 

@@ -16,7 +16,9 @@ from command_line import photograph
 from conservator.cli.app import app
 from conservator.policies import POLICIES
 from conservator.policies.qagent import qagent
+from llm_server import serving, steps, text
 from onnx_files import blur
+from sam_files import colour_pair
 
 PAGE = (Path(__file__).parent.parent / "docs/cli.md").read_text("utf-8")
 
@@ -33,6 +35,7 @@ def sections() -> dict[str, list[str]]:
 def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setenv("CONSERVATOR_HOME", str(tmp_path / ".home"))
     blur(tmp_path / "denoiser.onnx")
+    colour_pair(tmp_path / "mobile_sam")
     photograph(tmp_path / "street.jpg", seed=1)
     photograph(tmp_path / "scans/a.png", seed=2)
     photograph(tmp_path / "scans/1998/b.png", seed=3)
@@ -91,6 +94,12 @@ def test_every_benchmark_that_a_page_names_exists() -> None:
 @pytest.mark.parametrize("name", ["checkpoints", "policies", "words", "batch"])
 def test_the_examples_of_other_pages_run(name: str, folder: Path, tmp_path_factory: pytest.TempPathFactory) -> None:
     page = (Path(__file__).parent.parent / f"docs/{name}.md").read_text("utf-8")
+    with serving(text(steps({"tool": "joint", "treats": ["noise"]}))) as model:
+        runs(page.replace("http://localhost:11434/v1", model.url), folder, tmp_path_factory)
+        assert bool(model.asked) == (name == "policies")
+
+
+def runs(page: str, folder: Path, tmp_path_factory: pytest.TempPathFactory) -> None:
     shell(re.findall(r"^\$ (.+)$", page, re.MULTILINE), folder, tmp_path_factory.mktemp("tools") / "bin")
     for code in re.findall(r"^```python\n(.+?)^```", page, re.MULTILINE | re.DOTALL):
         done = subprocess.run([sys.executable, "-c", code], cwd=folder, capture_output=True, text=True)
@@ -131,10 +140,14 @@ def test_the_examples_of_the_page_on_the_server_run(folder: Path, tmp_path_facto
         assert (folder / "restored.jpg").stat().st_size > 0
 
 
-def test_the_page_on_the_server_names_options_and_paths_that_exist(tmp_path: Path) -> None:
+STUDIO = (Path(__file__).parent.parent / "docs/studio.md").read_text("utf-8")
+
+
+@pytest.mark.parametrize("page", [SERVER, STUDIO], ids=["server", "studio"])
+def test_the_pages_on_the_server_name_options_that_exist(page: str) -> None:
     from typer.main import get_command
 
     serve = get_command(app).commands["serve"]  # type: ignore[attr-defined]
-    known = {option for parameter in serve.params for option in parameter.opts}
-    lines = [line for line in SERVER.splitlines() if line.startswith("$ conservator serve") or line.count("`--")]
+    known = {option for parameter in serve.params for option in (*parameter.opts, *parameter.secondary_opts)}
+    lines = [line for line in page.splitlines() if "conservator serve" in line or line.count("`--")]
     assert {option for line in lines for option in re.findall(r"(?<![\w-])--[a-z][a-z-]+", line)} <= known

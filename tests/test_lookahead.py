@@ -6,7 +6,6 @@ import numpy as np
 import pytest
 
 from channels import broken, healer, look, moves, photo, session, step
-from conservator.cli.phrases import phrase
 from conservator.degradations import CELL, INDEX, NAMES
 from conservator.errors import UsageError
 from conservator.photo import open_photo
@@ -15,6 +14,7 @@ from conservator.policies.agenticir import agenticir
 from conservator.policies.spatial import spatial
 from conservator.proxies import CROP, SHRUNK, proxies
 from conservator.quality.critic import Opinion, View
+from conservator.report.phrases import phrase
 from conservator.report.story import End, attempts
 from conservator.terms import Limits
 from conservator.work import Work

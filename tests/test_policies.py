@@ -23,7 +23,7 @@ from conservator.treatment import restore
 from conservator.wishes import parse
 
 ALL = ("jpeg", "noise", "haze")
-BLIND = sorted(set(POLICIES) - {"oracle"})
+BLIND = sorted(set(POLICIES) - {"oracle", "llm"})
 
 
 def specialist_tools() -> list[Tool]:

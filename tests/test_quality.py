@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from skimage import metrics
 
 from conservator.errors import ModelMissing, UsageError
-from conservator.models.foreign.pytorch import _declare_torchvision_operators
+from conservator.models.foreign.pytorch import declare_torchvision_operators
 from conservator.pixels.types import to_pixels, to_samples
 from conservator.quality.guard import examine, examine_samples
 from conservator.quality.metrics import Metric, add_metric, metric_named
@@ -195,7 +195,7 @@ def test_ms_ssim_is_the_published_formula() -> None:
 
 def test_ms_ssim_is_torchmetrics() -> None:
     torch = pytest.importorskip("torch")
-    _declare_torchvision_operators()  # torchmetrics imports torchvision where there is one
+    declare_torchvision_operators()  # torchmetrics imports torchvision where there is one
     torchmetrics = pytest.importorskip("torchmetrics.functional.image")
 
     truth = photograph()[:250, :301]

@@ -49,6 +49,18 @@ def test_every_step_is_told_with_its_end_and_its_reason():
     assert "The treatment ended: nothing left to treat." in page.text
 
 
+def test_how_an_instruction_was_understood_is_told():
+    wanted = "brighten the foreground a little, keep the grain <b>"
+    events = [
+        {"type": "understood", "said": wanted, "reading": "treats low light × 0.5 in: foreground",
+         "where": {"phrase": "foreground", "area": 0.4, "confidence": 0.6, "missing": []}},
+        *events_of(),
+    ]  # fmt: skip
+    page = Page(render(treated(events=events)))
+    assert f"understood “{wanted}”: treats low light × 0.5 in: foreground" in page.text
+    assert "foreground: 40% of the frame, confidence 0.60" in page.text
+
+
 def test_an_untouched_photo_is_called_untouched():
     page = Page(render(treated(severities={}, regions=())))
     assert "The photo comes back as it was, to the bit." in page.text

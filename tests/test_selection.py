@@ -227,7 +227,7 @@ def test_places_that_nobody_knows_are_refused_by_name(phrase):
 
 def test_other_sources_answer_for_the_same_words():
     class Upper:
-        name = "upper"
+        name, weights = "upper", {}
 
         def knows(self, prompt):
             return prompt.word == "sky"

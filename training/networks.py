@@ -218,24 +218,81 @@ class FrameFeatures(nn.Module):
         )
 
 
+class StepFeatures(nn.Module):
+    """Steps across lines of four orientations at two reaches, per 4 × 4 cell, as gPb compares half-discs (Arbelaez et
+    al., TPAMI 2011): signed differences of log intensity, two log chromaticities and log contrast; 32 channels.
+
+    The outline of a shadow steps in intensity alone, that of a thing in colour and texture too.
+    """
+
+    radii = (2, 5)
+    channels = 4 * 4 * len(radii)
+
+    def __init__(self) -> None:
+        super().__init__()
+        for radius in self.radii:
+            self.register_buffer(f"discs{radius}", _half_discs(radius).repeat(4, 1, 1, 1), persistent=False)
+
+    def forward(self, x: Tensor) -> Tensor:
+        red, green, blue = torch.log(x.float() + 0.02).split(1, 1)
+        tone = (red + green + blue) / 3
+        mean = F.avg_pool2d(tone, 3, 1, 1)
+        contrast = 0.5 * torch.log((F.avg_pool2d(tone * tone, 3, 1, 1) - mean * mean).clamp_min(0) + 1e-3)
+        maps = F.avg_pool2d(torch.cat([tone, red - green, blue - green, contrast], 1), 2)
+        steps = []
+        for r in self.radii:
+            padded = F.pad(maps, (r, r, r, r), mode="replicate")
+            steps.append(F.avg_pool2d(F.conv2d(padded, self.get_buffer(f"discs{r}"), groups=4), 2))
+        return torch.cat(steps, 1)
+
+
+def _half_discs(radius: int) -> Tensor:
+    """Kernels (4, 1, n, n), n = 2 · radius + 1: mean of one half of a disc minus the mean of the other."""
+    reach = torch.arange(-radius, radius + 1, dtype=torch.float32)
+    y, x = torch.meshgrid(reach, reach, indexing="ij")
+    kernels = []
+    for angle in (0.0, math.pi / 4, math.pi / 2, 3 * math.pi / 4):
+        side = (x * math.cos(angle) + y * math.sin(angle)).clamp(-0.5, 0.5) * (x * x + y * y <= (radius + 0.5) ** 2)
+        kernels.append(side / side.clamp_min(0).sum())
+    return torch.stack(kernels)[:, None]
+
+
+class OutlineFeatures(nn.Module):
+    """What a cell shows of the scene, and the steps around it."""
+
+    channels = FrameFeatures.channels + StepFeatures.channels
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.scene, self.steps = FrameFeatures(), StepFeatures()
+
+    def forward(self, x: Tensor) -> Tensor:
+        return torch.cat([self.scene(x), self.steps(x)], 1)
+
+
 class FramePerceiver(FeatureNetwork):
-    """A U-Net over the shrunk frame: fine cells see the border of a veil or a shadow, coarse ones the whole scene.
+    """A U-Net over the shrunk frame: fine pixels see the border of a veil or a shadow, coarse cells the whole scene.
 
     In training it is also asked for the borders themselves: left alone it judges by the scene (caves are dark) and
     overlooks outlines that nothing in the scene explains.
 
     kinds    degradations told
     prompts  local degradations whose maps it is given: a border that noise and darkness share is not the scene's
+    widths   channels at 1, 1/2, 1/4, 1/8 and 1/16 of the shrunk frame's sides
     """
 
+    ends = ("start", "head", "borders")
     unexported = ("borders.weight", "borders.bias")  # asked in training only; a warm start learns them anew
 
-    def __init__(self, kinds: int, prompts: int, widths: tuple[int, int, int, int] = (16, 36, 64, 64)) -> None:
-        super().__init__(FrameFeatures())
-        z, a, b, c = widths
-        self.start, self.down0 = nn.Conv2d(6, z, 3, 2, 1), nn.Conv2d(z, 32, 3, 2, 1)
-        self.outline = nn.Sequential(*[DilatedBlock(z, d, context=False) for d in (1, 2)])
-        self.enter = nn.Conv2d(FrameFeatures.channels + prompts + 32, a, 1)
+    def __init__(
+        self, kinds: int, prompts: int, widths: tuple[int, int, int, int, int] = (16, 24, 48, 64, 96)
+    ) -> None:
+        super().__init__(OutlineFeatures())
+        y, z, a, b, c = widths
+        self.start, self.halve, self.cell = (
+            nn.Conv2d(9, y, 3, 1, 1), nn.Conv2d(y, z, 3, 2, 1), nn.Conv2d(z, 40, 3, 2, 1))  # fmt: skip
+        self.outline = nn.Sequential(ResidualBlock(z), ResidualBlock(z))
+        self.enter = nn.Conv2d(OutlineFeatures.channels + prompts + 40, a, 1)
         self.down1, self.down2 = nn.Conv2d(a, b, 3, 2, 1), nn.Conv2d(b, c, 3, 2, 1)
         self.up2, self.up1 = nn.Conv2d(c, b, 1), nn.Conv2d(b, a, 1)
         self.encode1 = nn.Sequential(*[DilatedBlock(a, d, context=False) for d in (1, 2)])
@@ -245,7 +302,7 @@ class FramePerceiver(FeatureNetwork):
         self.decode1 = nn.Sequential(*[DilatedBlock(a, d, context=False) for d in (1, 2)])
         self.head = nn.Conv2d(a, 3 * kinds, 1)
         self.borders = nn.Conv2d(a, kinds, 1)
-        for layer in (self.start, self.down0, self.down1, self.down2):
+        for layer in (self.start, self.halve, self.cell, self.down1, self.down2):
             nn.init.kaiming_normal_(layer.weight, nonlinearity="relu")
             nn.init.zeros_(layer.bias)
         for layer in (self.head, self.borders):
@@ -257,8 +314,12 @@ class FramePerceiver(FeatureNetwork):
 
         In training (N, 4 · kinds, H/4, W/4): the last ones are logits of the borders.
         """
-        both = torch.cat([image - 0.5, 0.3 * torch.log(image + 0.02) + 0.5], 1)  # in logs a shadow is a constant step
-        learned = F.relu(self.down0(self.outline(F.relu(self.start(both)))))
+        logs = torch.log(image + 0.02)  # in logs a shadow is a constant step, and none in the differences of colours
+        tone = logs.mean(1, keepdim=True)
+        red, green, blue = logs.split(1, 1)
+        shades = [image - 0.5, 0.3 * logs + 0.5, 0.5 * tone + 0.5, red - green, blue - green]
+        fine = self.outline(F.relu(self.halve(F.relu(self.start(torch.cat(shades, 1))))))
+        learned = F.relu(self.cell(fine))
         fixed = self.features(image)
         x1 = self.encode1(self.enter(torch.cat([fixed.to(learned.dtype), local * 2, learned], 1)))
         x2 = self.encode2(self.down1(x1))

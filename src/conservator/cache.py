@@ -7,11 +7,14 @@ import json
 import os
 import tempfile
 from collections import OrderedDict
+from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import numpy as np
 
+from conservator.errors import OutputError
 from conservator.pixels.types import Samples
 
 
@@ -32,8 +35,11 @@ class Cache:
     def get(self, key: str) -> Samples | None:
         """The stored samples, or None; a damaged file counts as absent."""
         if self.folder is not None:
+            path = self.folder / f"{key}.npy"
             try:
-                return np.asarray(np.load(self.folder / f"{key}.npy", allow_pickle=False), np.uint16)
+                found = np.asarray(np.load(path, allow_pickle=False), np.uint16)
+                path.touch()  # used now: see `prune`
+                return found
             except (OSError, ValueError, EOFError):
                 return None
         if key in self._kept:
@@ -45,14 +51,7 @@ class Cache:
         if self.folder is None:
             self._keep(key, samples)
             return
-        handle, temporary = tempfile.mkstemp(dir=self.folder, suffix=".tmp")
-        try:
-            with os.fdopen(handle, "wb") as file:
-                np.save(file, samples)
-            os.replace(temporary, self.folder / f"{key}.npy")
-        except BaseException:
-            Path(temporary).unlink(missing_ok=True)
-            raise
+        stored(self.folder / f"{key}.npy", lambda file: np.save(file, samples))
 
     def _keep(self, key: str, samples: Samples) -> None:
         if samples.nbytes > self.max_bytes:
@@ -60,6 +59,39 @@ class Cache:
         self._kept[key] = samples
         while sum(s.nbytes for s in self._kept.values()) > self.max_bytes:
             self._kept.popitem(last=False)
+
+
+def stored(path: Path, write: Callable[[BinaryIO], None]) -> None:
+    """Have a file written that appears whole or not at all; OutputError, without its path, when it cannot be."""
+    temporary = None
+    try:
+        handle, temporary = tempfile.mkstemp(dir=path.parent, suffix=".tmp")
+        with os.fdopen(handle, "wb") as file:
+            write(file)
+        os.replace(temporary, path)
+    except BaseException as error:
+        if temporary is not None:
+            Path(temporary).unlink(missing_ok=True)
+        if isinstance(error, OSError):
+            got = f"intermediate results cannot be kept ({error.strerror})"
+            raise OutputError(got, "a folder with room", "make room, or choose another") from error
+        raise
+
+
+def prune(folder: Path, max_bytes: int, before: float) -> None:
+    """Delete the files under a folder that were last used before a time, then the least recently used ones beyond
+    `max_bytes`. Files that are read meanwhile may be among them; for their readers they are absent.
+    """
+    files = []
+    for path in folder.rglob("*"):
+        with suppress(OSError):  # somebody else was faster
+            facts = path.stat()
+            files += [(facts.st_mtime, facts.st_size, path)] if path.is_file() else []
+    taken = 0
+    for used, size, path in sorted(files, reverse=True):
+        taken += size
+        if used < before or taken > max_bytes:
+            path.unlink(missing_ok=True)
 
 
 def key_of(*parts: Any) -> str:

@@ -27,6 +27,7 @@ from conservator.plan import Step
 from conservator.policies import Policy, policy_named
 from conservator.policies.scripted import ScriptedPolicy
 from conservator.record import SCHEMA, Ledger, Listener, Record
+from conservator.selection import MaskSource, Outlined, outlined
 from conservator.session import Perceiver, Session
 from conservator.terms import Budget, Limits
 from conservator.tools.added import find, preferring
@@ -82,6 +83,7 @@ def restore(
     mask: Masks | None = None,
     protect: Masks | None = None,
     prefer: str | Sequence[str] = (),
+    regions: str | MaskSource | None = None,
     max_calls: int | None = None,
     max_seconds: float | None = None,
     tile: int | None = None,
@@ -101,6 +103,7 @@ def restore(
     mask         what is treated: a picture, array, COCO, GeoJSON or SVG, or several with strengths, see `MaskLike`
     protect      what is left alone, likewise; where a mask is 1 (white), pixels stay identical to the byte
     prefer       names of tools that get what they treat to themselves, added ones too (see `add_tool`)
+    regions      who draws the regions: "sam:PATH" (see `selection.source_named`) or a mask source; None: the perceiver
     max_calls    most tool calls
     max_seconds  no step starts later than this
     tile         side of the tiles in px (512): less memory when smaller, same result
@@ -125,6 +128,8 @@ def restore(
     wishes = parse(instruction)
     tools = preferring(prefer)
     set_threads(threads)
+    look = outlined(regions, perceiver)
+    call["regions"] = look.source.name if isinstance(look, Outlined) else None
     book = Ledger(ledger, on_event)
     try:
         with book.timed("decode"):
@@ -140,7 +145,7 @@ def restore(
             budget=Budget(max_calls, max_seconds),
             ledger=book,
             cache=Cache(cache) if cache is not None else None,
-            perceiver=perceiver,
+            perceiver=look,
         )
         chosen(session)
         return _treatment(session, call, seed)
@@ -148,10 +153,13 @@ def restore(
         book.close()
 
 
-def diagnose(photo: Source, *, threads: int | None = None) -> Diagnosis:
-    """What is wrong with a photograph and where; see `Diagnosis`. Raises InputError, ModelMissing."""
+def diagnose(photo: Source, *, regions: str | MaskSource | None = None, threads: int | None = None) -> Diagnosis:
+    """What is wrong with a photograph and where; see `Diagnosis`, and `restore` for `regions`.
+
+    Raises InputError, ModelMissing, UsageError.
+    """
     set_threads(threads)
-    return observe(open_photo(photo).samples)
+    return outlined(regions, observe)(open_photo(photo).samples)
 
 
 def treat(
@@ -203,7 +211,8 @@ def replay(
     steps = [Step.from_dict(s) for s in data["plan"]]
     treatment = restore(original, policy=ScriptedPolicy(steps), strength=call["strength"],
                         instruction=call["instruction"], tile=call["tile"],
-                        mask=drawn, protect=protected, prefer=call.get("prefer") or ())  # fmt: skip
+                        mask=drawn, protect=protected, prefer=call.get("prefer") or (),
+                        regions=call.get("regions"))  # fmt: skip
     found, wanted = treatment.record.data["output"]["sha256"], data["output"]["sha256"]
     if found != wanted:
         fix = "use the versions and models that the record names"
@@ -244,6 +253,8 @@ def _record(session: Session, photo: Photo, call: dict[str, Any], seed: int) -> 
     models = {name: MODELS[name].sha256 for name in shipped}
     for tool in tools:
         models |= tool.weights
+    if isinstance(session.perceiver, Outlined):
+        models |= session.perceiver.source.weights
     plan = session.plan.to_dict()
     return Record(
         {

@@ -55,10 +55,10 @@ def entrants(perceiver: Perceiver | None = None) -> dict[str, Contestant]:
 
 
 def chosen(names: Sequence[str], perceiver: Perceiver | None = None) -> dict[str, Contestant]:
-    """Those named, everybody for "all"; UsageError with everybody's names for an unknown one."""
+    """Those named, for "all" everybody who asks no server; UsageError with everybody's names for an unknown one."""
     every = entrants(perceiver)
     if "all" in names:
-        return every
+        return {name: contestant for name, contestant in every.items() if name != "llm"}
     unknown = [name for name in names if name not in every]
     if unknown:
         raise UsageError(f"no policy {', '.join(unknown)}", f"all, or some of {', '.join(every)}")

@@ -17,7 +17,7 @@ from conservator.errors import ToolFailed
 
 
 class Loopback:
-    """`conservator serve` on 127.0.0.1; use as a context manager.
+    """`conservator serve` on 127.0.0.1, without the web page unless told so; use as a context manager.
 
     folder        of its jobs; a second server on the same folder takes up where the first one was
     options       further words of the command line
@@ -25,11 +25,17 @@ class Loopback:
     """
 
     def __init__(
-        self, folder: Path, *options: object, port: int = 0, environment: Mapping[str, str] | None = None
+        self,
+        folder: Path,
+        *options: object,
+        port: int = 0,
+        environment: Mapping[str, str] | None = None,
+        studio: bool = False,
     ) -> None:
         import conservator
 
-        command = [sys.executable, "-m", "conservator", "serve", "--port", port, "--data-dir", folder, *options]
+        page = "--studio" if studio else "--no-studio"
+        command = [sys.executable, "-m", "conservator", "serve", page, "--port", port, "--data-dir", folder, *options]
         path = os.pathsep.join([str(Path(conservator.__file__).parents[1]), os.environ.get("PYTHONPATH", "")])
         self.said: list[str] = []
         self._ready = threading.Event()
@@ -43,7 +49,7 @@ class Loopback:
 
     def __enter__(self) -> Loopback:
         """Wait until it listens; ToolFailed with its last words when it does not."""
-        self._ready.wait(60)
+        self._ready.wait(300)
         if not self.url:
             self.kill()
             raise ToolFailed(f"the server did not start: {' '.join(self.said[-3:])}", "a server that listens")

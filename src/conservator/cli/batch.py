@@ -29,6 +29,7 @@ def batch(
     strength: options.Strength = 1.0,
     instruction: options.Instruction = None,
     prefer: options.Prefer = None,
+    regions: options.Regions = None,
     scale: options.Scale = 1,
     seed: options.Seed = 0,
     max_calls: options.MaxCalls = None,
@@ -87,8 +88,8 @@ def batch(
             source, output, executor=_executor(ray, workers, threads), ext=ext.lower().lstrip("."), quality=quality,
             records=records, overwrite=overwrite, retry_failed=retry_failed, watch=every if watch else None,
             on_scan=voice.expect, on_photo=tell,
-            policy=policy, strength=strength, instruction=instruction, prefer=prefer or (), scale=scale, seed=seed,
-            max_calls=max_calls, max_seconds=max_seconds, tile=tile, cache=cache,
+            policy=policy, strength=strength, instruction=instruction, prefer=prefer or (), regions=regions,
+            scale=scale, seed=seed, max_calls=max_calls, max_seconds=max_seconds, tile=tile, cache=cache,
         )  # fmt: skip
     code = tally.close(treated)
     if contact_sheet is not None and pairs:

@@ -11,7 +11,6 @@ import typer
 
 from conservator.cli import options
 from conservator.cli.narrator import narrator
-from conservator.cli.phrases import found, selected
 from conservator.cli.sources import STREAM, Source, find_sources
 from conservator.cli.streams import read_stdin
 from conservator.cli.tally import run_all
@@ -19,6 +18,7 @@ from conservator.cli.targets import Layout, Originals, is_result, plan_targets
 from conservator.errors import UsageError
 from conservator.folders.outcome import Outcome, Status
 from conservator.folders.results import Targets, check_new
+from conservator.report.phrases import found, selected
 from conservator.staging import Staging
 
 if TYPE_CHECKING:
@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from conservator.photo import Photo
     from conservator.pixels.types import Mask
     from conservator.regions import Region
+    from conservator.selection import Prompt
 
 
 def diagnose(
@@ -39,6 +40,14 @@ def diagnose(
     select: Annotated[
         str | None,
         typer.Option(help='A part of the picture instead of its regions: "the hazy sky", "everything but the faces".'),
+    ] = None,
+    regions: options.Regions = None,
+    point: Annotated[
+        list[str] | None,
+        typer.Option(metavar="X,Y", help="The thing there instead, by --regions; -X,Y is beside it; repeatable."),
+    ] = None,
+    box: Annotated[
+        str | None, typer.Option(metavar="L,T,R,B", help="The thing in a box instead, by --regions; in pixels.")
     ] = None,
     masks: Annotated[
         str | None,
@@ -58,14 +67,41 @@ def diagnose(
     sources = find_sources(photographs, lambda file, root: is_result(file, root, layout))
     targets = _targets(sources, layout, masks)
     voice = narrator(len(sources), quiet=quiet or len(sources) == 1)
+    wanted = _wanted(select, point or [], box, regions)
+    job = partial(
+        _diagnose_one, targets=targets, select=wanted, regions=regions, overwrite=overwrite, threads=threads,
+        tables=not as_json,
+    )  # fmt: skip
+    raise typer.Exit(run_all(sources, job, voice, as_json=as_json))
+
+
+def _wanted(select: str | None, points: Sequence[str], box: str | None, regions: str | None) -> str | Prompt | None:
+    """What is to be selected; UsageError when it cannot be understood, or is asked of nobody."""
+    shown = bool(points) or box is not None
+    if select is not None and (shown or regions is not None):
+        raise UsageError("--select with --regions, --point or --box", "one of them", "leave the others out")
+    if shown and regions is None:
+        raise UsageError("--point or --box alone", "who outlines things", "pass --regions sam:PATH")
     if select is not None:
         from conservator.wishes import place
 
         place(select)
-    job = partial(
-        _diagnose_one, targets=targets, select=select, overwrite=overwrite, threads=threads, tables=not as_json
-    )
-    raise typer.Exit(run_all(sources, job, voice, as_json=as_json))
+    if not shown:
+        return select
+    from conservator.selection import Prompt
+
+    marks = [(abs(x), y, not text.startswith("-")) for text in points for x, y in [_numbers(text, 2)]]
+    return Prompt(points=tuple(marks), box=_numbers(box, 4) if box is not None else None)  # type: ignore[arg-type]
+
+
+def _numbers(text: str, count: int) -> tuple[float, ...]:
+    try:
+        found = tuple(float(part) for part in text.split(","))
+    except ValueError:
+        found = ()
+    if len(found) != count:
+        raise UsageError(f"{text!r}", f"{count} numbers of pixels with commas between", "such as 120,80")
+    return found
 
 
 def _targets(sources: Sequence[Source], layout: Layout, masks: str | None) -> dict[Source, Targets]:
@@ -100,7 +136,8 @@ def _diagnose_one(
     source: Source,
     *,
     targets: dict[Source, Targets],
-    select: str | None,
+    select: str | Prompt | None,
+    regions: str | None,
     overwrite: bool,
     threads: int | None,
     tables: bool,
@@ -111,14 +148,17 @@ def _diagnose_one(
     if not overwrite:
         check_new(wanted)
     photo = conservator.open_photo(source.path if source.path is not None else read_stdin())
-    diagnosis = conservator.diagnose(photo, threads=threads)
+    diagnosis = conservator.diagnose(photo, regions=None if select is not None else regions, threads=threads)
     facts = diagnosis.to_dict()
-    regions = {region.id: (region, diagnosis.whole(region.mask)) for region in diagnosis.regions}
+    named = {region.id: (region, diagnosis.whole(region.mask)) for region in diagnosis.regions}
     if select is not None:
-        selection = conservator.select(photo, select, diagnosis=diagnosis)
-        regions = {selection.phrase: (selection.region(diagnosis), selection.mask)}
+        from conservator.selection import VOCABULARY, source_named
+
+        sources = (VOCABULARY, source_named(regions)) if regions is not None else (VOCABULARY,)
+        selection = conservator.select(photo, select, diagnosis=diagnosis, sources=sources)
+        named = {selection.phrase: (selection.region(diagnosis), selection.mask)}
         facts["selection"] = selection.to_dict()
-    facts |= _write(photo, regions, wanted)
+    facts |= _write(photo, named, wanted)
     if tables:
         _print(source.label, diagnosis, facts)
     status = Status.UNCHANGED if diagnosis.clean else Status.DONE

@@ -13,8 +13,8 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 from rich.table import Table
 
-from conservator.cli.phrases import phrase
 from conservator.folders.manifest import Treated
+from conservator.report.phrases import phrase
 
 Failures = Sequence[tuple[str, int, str]]
 """(photograph, exit code, message) of each photograph that failed."""

@@ -77,6 +77,10 @@ Prefer: TypeAlias = Annotated[
     list[str] | None,
     typer.Option(help="A tool that gets what it treats to itself, added ones too; repeatable."),
 ]
+Regions: TypeAlias = Annotated[
+    str | None,
+    typer.Option(metavar="SOURCE", help="Regions along things instead of damage: sam:FOLDER, a network of SAM's kind."),
+]
 Scale: TypeAlias = Annotated[int, typer.Option(min=1, help="Enlarge this many times; only 1 so far.")]
 Seed: TypeAlias = Annotated[int, typer.Option(help="Of everything random.")]
 MaxCalls: TypeAlias = Annotated[

@@ -24,6 +24,7 @@ def restore(
     mask: options.Mask = None,
     protect: options.Protect = None,
     prefer: options.Prefer = None,
+    regions: options.Regions = None,
     scale: options.Scale = 1,
     seed: options.Seed = 0,
     max_calls: options.MaxCalls = None,
@@ -58,7 +59,7 @@ def restore(
         wanted,
         lambda photo, on_event: conservator.restore(
             photo, policy=policy, scale=scale, strength=strength, instruction=instruction,
-            mask=options.masks(mask), protect=options.masks(protect), prefer=prefer or (),
+            mask=options.masks(mask), protect=options.masks(protect), prefer=prefer or (), regions=regions,
             max_calls=max_calls, max_seconds=max_seconds, tile=tile, threads=threads, seed=seed,
             ledger=ledger, cache=cache, on_event=on_event,
         ),

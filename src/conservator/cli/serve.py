@@ -1,4 +1,4 @@
-"""conservator serve: the HTTP API and MCP, on this machine unless told otherwise."""
+"""conservator serve: the Studio, the HTTP API and MCP, on this machine unless told otherwise."""
 
 from __future__ import annotations
 
@@ -30,6 +30,7 @@ MaxSeconds = Annotated[
 def serve(
     host: Annotated[str, typer.Option(help="Address to listen on; this machine's own is for it alone.")] = "127.0.0.1",
     port: Annotated[int, typer.Option(min=0, max=65535, help="0 takes any free one.")] = 8000,
+    studio: Annotated[bool, typer.Option(help="The web page, where the extra `studio` is installed.")] = True,
     workers: Workers = 1,
     data_dir: DataDir = None,
     token_file: Annotated[
@@ -53,8 +54,9 @@ def serve(
         float, typer.Option(min=0, help="Seconds that running jobs get to end.", rich_help_panel=options.LIMITS)
     ] = 10.0,
 ) -> None:
-    """Serve the HTTP API at /v1 and MCP at /mcp, until SIGTERM or Ctrl-C."""
+    """Serve the Studio at /studio/, the HTTP API at /v1 and MCP at /mcp, until SIGTERM or Ctrl-C."""
     need_server()
+    studio = studio and _has_studio()
     from conservator.serve.limits import Limits
     from conservator.serve.server import Place, serve, token_from
 
@@ -67,7 +69,17 @@ def serve(
         print(f"conservator: {host} can be reached by others, and no token keeps them out; pass --token-file",
               file=sys.stderr)  # fmt: skip
     os.umask(0o077)  # other people's photographs are nobody else's business
-    serve(place, limits)
+    serve(place, limits, studio=studio)
+
+
+def _has_studio() -> bool:
+    """Whether the extra `studio` is installed; says what to do when it is not."""
+    from importlib.util import find_spec
+
+    found = find_spec("gradio") is not None
+    if not found:
+        print("conservator: no web page, only the API; pip install 'conservator[studio]' brings it", file=sys.stderr)
+    return found
 
 
 def need_server() -> None:

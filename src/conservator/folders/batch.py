@@ -31,8 +31,11 @@ KEPT = ".conservator"
 UNFINISHED = "unfinished"
 
 OPTIONS = frozenset(
-    {"policy", "scale", "strength", "instruction", "prefer", "max_calls", "max_seconds", "tile", "seed", "cache"}
-)
+    {
+        "policy", "scale", "strength", "instruction", "prefer", "regions", "max_calls", "max_seconds", "tile", "seed",
+        "cache",
+    }
+)  # fmt: skip
 """Options of `restore` that make sense for many photographs."""
 
 OnPhoto = Callable[[Path, Outcome], None]

@@ -102,6 +102,7 @@ def facts_of(treatment: Treatment, targets: Targets) -> dict[str, Any]:
     data = treatment.record.data
     return {
         **{name: str(file) for name, file in files.items() if file is not None},
+        "understood": [event for event in data["events"] if event["type"] == "understood"],
         "diagnosis": data["diagnosis"],
         "after": data["after"],
         "steps": data["plan"],

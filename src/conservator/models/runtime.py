@@ -66,6 +66,11 @@ def ports(model: str | Path) -> tuple[tuple[Port, ...], tuple[Port, ...]]:
     return inputs, outputs
 
 
+def listed(entries: tuple[Port, ...]) -> str:
+    """Inputs or outputs for a message."""
+    return ", ".join(f"{entry.name} {entry.type} {list(entry.shape)}" for entry in entries) or "nothing"
+
+
 def forget(model: Path) -> None:
     """Have the next call read the file anew."""
     with _lock:

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+from typing import TypeAlias
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -74,24 +77,40 @@ def fitted(small: Pixels, longest: int = 256, multiple: int = 8) -> Pixels:
 
 def resample(maps: Maps, size: tuple[int, int]) -> Maps:
     """Maps (C, h, w) that span the frame on another grid that spans it, by area: float32 (C, *size)."""
-    edges = [np.arange(n + 1) / n for n in maps.shape[1:]]
-    return _by_area(maps, edges[0], edges[1], size)
+    return _by_area(maps, _even(maps.shape[1:]), _even(size))
 
 
 def resample_cells(maps: Maps, frame: tuple[int, int], size: tuple[int, int]) -> Maps:
     """Maps on the CELL grid of a frame (H, W) on another grid that spans the frame, by area: float32 (C, *size)."""
-    edges = [np.minimum(np.arange(n + 1) * CELL, side) / side for n, side in zip(maps.shape[1:], frame, strict=True)]
-    return _by_area(maps, edges[0], edges[1], size)
+    return _by_area(maps, _cells(frame), _even(size))
 
 
-def _by_area(maps: Maps, rows: NDArray[np.float64], columns: NDArray[np.float64], size: tuple[int, int]) -> Maps:
-    averaged: Maps = np.matmul(np.matmul(_overlap(rows, size[0]), maps), _overlap(columns, size[1]).T)
+def into_cells(maps: Maps, frame: tuple[int, int]) -> Maps:
+    """Maps (C, h, w) on a grid that spans a frame (H, W) on the CELL grid of it, by area."""
+    return _by_area(maps, _even(maps.shape[1:]), _cells(frame))
+
+
+Edges: TypeAlias = list[NDArray[np.float64]]
+
+
+def _even(size: Iterable[int]) -> Edges:
+    """Borders of equal parts of [0, 1], along both axes."""
+    return [np.arange(count + 1) / count for count in size]
+
+
+def _cells(frame: tuple[int, int]) -> Edges:
+    """Borders of a frame's cells, the last of which may be partial, as shares of it."""
+    return [np.minimum(np.arange(-(-side // CELL) + 1) * CELL, side) / side for side in frame]
+
+
+def _by_area(maps: Maps, given: Edges, wanted: Edges) -> Maps:
+    down, across = (_overlap(edges, parts) for edges, parts in zip(given, wanted, strict=True))
+    averaged: Maps = np.matmul(np.matmul(down, maps), across.T)
     return averaged
 
 
-def _overlap(edges: NDArray[np.float64], count: int) -> NDArray[np.float32]:
-    """Share of each interval between `edges` in each of `count` equal parts of [0, 1]; rows sum to 1."""
-    parts = np.arange(count + 1) / count
+def _overlap(edges: NDArray[np.float64], parts: NDArray[np.float64]) -> NDArray[np.float32]:
+    """Share of each interval between `edges` in each between `parts`, both of [0, 1]; rows sum to 1."""
     low = np.maximum(parts[:-1, None], edges[:-1])
     high = np.minimum(parts[1:, None], edges[1:])
     shared = np.maximum(high - low, 0.0)

@@ -8,6 +8,7 @@ from conservator.errors import UsageError
 from conservator.policies.agenticir import agenticir
 from conservator.policies.best_single import best_single
 from conservator.policies.joint import joint
+from conservator.policies.llm import llm
 from conservator.policies.mair import mair
 from conservator.policies.oracle import oracle
 from conservator.policies.qagent import qagent
@@ -23,6 +24,7 @@ POLICIES: dict[str, Policy] = {
     "mair": mair,
     "qagent": qagent,
     "best_single": best_single,
+    "llm": llm,
     "oracle": oracle,
 }
 

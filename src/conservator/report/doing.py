@@ -9,6 +9,7 @@ from conservator.regions import EVERYWHERE, WHOLE
 from conservator.report import story, words
 from conservator.report.layout import section
 from conservator.report.markup import Child, Markup, element
+from conservator.report.phrases import phrase
 from conservator.report.story import Attempt, End
 from conservator.tools.card import Card
 from conservator.tools.registry import TOOLS
@@ -28,12 +29,19 @@ def done(record: Mapping[str, Any]) -> Markup:
     return section(
         "done",
         "What was done",
+        _asked(record["events"]),
         element("ol", *steps, class_="steps") if steps else element("p", "No step was needed, and none was taken."),
         element("p", more) if more else None,
         element("p", _ANEW, class_="quiet") if any(a.regions not in _FRAME for a in told[1:]) else None,
         element("p", f"The treatment ended: {end}.") if end else None,
         _left_alone(record["cannot_treat"]),
     )
+
+
+def _asked(events: Iterable[Mapping[str, Any]]) -> Markup | None:
+    """How the instruction was understood, wish by wish."""
+    heard = [element("li", element("bdi", phrase(event))) for event in events if event["type"] == "understood"]
+    return element("ul", *heard, class_="asked") if heard else None
 
 
 def card_of(tool: str) -> Card | None:

@@ -7,6 +7,8 @@ from collections.abc import Mapping
 import numpy as np
 
 from conservator.degradations import INDEX
+from conservator.diagnosis import Diagnosis
+from conservator.perception.segment import MATTERS
 from conservator.pixels.types import Mask
 from conservator.selection.scene import Scene
 from conservator.selection.tones import shadows
@@ -29,6 +31,13 @@ def damaged(scene: Scene, word: str) -> tuple[Mask, float]:
     chosen = [scene.diagnosis.presence[INDEX[kind]][scene.diagnosis.cells(kind) > 0] for kind in kinds]
     sure = np.concatenate(chosen)
     return mask.astype(np.float32), float(sure.mean()) if sure.size else 0.0
+
+
+def ailments(cells: Mask, diagnosis: Diagnosis) -> dict[str, float]:
+    """Mean severity of each kind of damage that ails a part, float32 (h, w) on the cell grid."""
+    weight = max(float(cells.sum()), 1e-6)
+    means = {kind: float((diagnosis.cells(kind) * cells).sum()) / weight for kind in diagnosis.degradations}
+    return {kind: mean for kind, mean in means.items() if mean >= MATTERS}
 
 
 def dark(scene: Scene) -> tuple[Mask, float]:

@@ -11,12 +11,12 @@ import numpy as np
 from conservator.diagnosis import Diagnosis
 from conservator.errors import UsageError
 from conservator.perception import observe
-from conservator.perception.segment import MATTERS
 from conservator.photo import Source, open_photo
 from conservator.pixels.reduce import mask_cells
 from conservator.pixels.types import Mask, Samples, to_pixels
 from conservator.pixels.upsample import upsample
 from conservator.regions import Region
+from conservator.selection.damage import ailments
 from conservator.selection.geometry import beside
 from conservator.selection.scene import Scene
 from conservator.selection.source import Found, MaskSource, Prompt
@@ -33,9 +33,9 @@ BAND = 512  # rows worked on at a time
 
 @dataclass(frozen=True, eq=False)
 class Selection:
-    """The part of a photograph that a phrase names.
+    """The part of a photograph that a phrase names, or that a prompt shows.
 
-    phrase      as understood: reads back as the same place
+    phrase      as understood: reads back as the same place; the prompt's points and box, if it has no words
     mask        float32 (H, W) in [0, 1]
     confidence  that this is what was meant, in [0, 1]: that of the least certain part that was found
     missing     parts that are not in the picture, as far as can be told
@@ -48,10 +48,7 @@ class Selection:
 
     def region(self, diagnosis: Diagnosis) -> Region:
         """The selection with what ails it, by a diagnosis of the same photo."""
-        cells = mask_cells(self.mask)
-        weight = max(float(cells.sum()), 1e-6)
-        means = {kind: float((diagnosis.cells(kind) * cells).sum()) / weight for kind in diagnosis.degradations}
-        return Region(self.phrase, self.mask, "text", {kind: mean for kind, mean in means.items() if mean >= MATTERS})
+        return Region(self.phrase, self.mask, "text", ailments(mask_cells(self.mask), diagnosis))
 
     def to_dict(self) -> dict[str, Any]:
         """What a record keeps: no pixels."""
@@ -69,16 +66,22 @@ class Selection:
 
 
 def select(
-    photo: Source, phrase: str, *, diagnosis: Diagnosis | None = None, sources: Sequence[MaskSource] = (VOCABULARY,)
+    photo: Source,
+    phrase: str | Prompt,
+    *,
+    diagnosis: Diagnosis | None = None,
+    sources: Sequence[MaskSource] = (VOCABULARY,),
 ) -> Selection:
     """The part of a photograph that a phrase names: "the dark part of the sky", "everything but the faces", "人脸周围".
 
+    phrase      or a `Prompt` of points and a box, for sources that take these
     diagnosis   of this photo, when it is known already; "noisy", "hazy" and the like go by it
     sources     what finds the parts, asked in order
 
     Raises UsageError naming the word that is not understood, InputError, ModelMissing.
     """
-    place(phrase)
+    if isinstance(phrase, str):
+        place(phrase)
     samples = open_photo(photo).samples
     return Selector(samples, observe(samples) if diagnosis is None else diagnosis, sources).select(phrase)
 
@@ -90,8 +93,10 @@ class Selector:
         self.scene, self.sources = Scene(samples, diagnosis), tuple(sources)
         self._found: dict[str, Found] = {}
 
-    def select(self, phrase: str) -> Selection:
+    def select(self, phrase: str | Prompt) -> Selection:
         """The part of the photograph; UsageError when a word is not understood or no source knows the part."""
+        if isinstance(phrase, Prompt):
+            return self._shown(phrase)
         wanted = place(phrase)
         parts = {name: self._part(name) for name in wanted.parts}
         mask = self._mask(wanted)
@@ -99,14 +104,24 @@ class Selector:
         sure = [found.confidence for name, found in parts.items() if name not in missing]
         return Selection(str(wanted), self._full(mask), min(sure, default=0.0 if missing else 1.0), missing)
 
+    def _shown(self, prompt: Prompt) -> Selection:
+        prompt.check(self.scene.samples.shape)
+        found = self._first(prompt)
+        missing = () if found.mask.any() else (str(prompt),)
+        return Selection(str(prompt), self._full(self._fitted(found.mask)), found.confidence, missing)
+
     def _part(self, name: str) -> Found:
         if name not in self._found:
-            source = next((s for s in self.sources if s.knows(Prompt(name))), None)
-            if source is None:
-                raise UsageError(f"cannot: find {name!r}", "a part that a mask source knows", "draw a mask of it")
-            found = source.find(self.scene, Prompt(name))
-            self._found[name] = found[0] if found else Found(np.zeros(self.scene.size, np.float32), 0.0)
+            self._found[name] = self._first(Prompt(name))
         return self._found[name]
+
+    def _first(self, prompt: Prompt) -> Found:
+        """What the first source that knows such a thing is surest of; an empty mask where it finds nothing."""
+        source = next((s for s in self.sources if s.knows(prompt)), None)
+        if source is None:
+            raise UsageError(f"cannot: find {prompt}", "what a mask source knows", "draw a mask of it")
+        found = source.find(self.scene, prompt)
+        return found[0] if found else Found(np.zeros(self.scene.size, np.float32), 0.0)
 
     def _mask(self, wanted: Place) -> Mask:
         """float32 (h, w) of the small copy."""

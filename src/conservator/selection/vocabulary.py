@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from functools import partial
+from types import MappingProxyType
 
 import numpy as np
 
@@ -41,6 +42,7 @@ class Vocabulary:
     """Finds what the built-in words name."""
 
     name = "vocabulary"
+    weights: Mapping[str, str] = MappingProxyType({})
 
     def knows(self, prompt: Prompt) -> bool:
         """True for the words alone: points and boxes take a network."""

@@ -18,6 +18,9 @@ from conservator.serve.refusals import NoRoom, keeping
 from conservator.serve.slots import Outcome, Slot, remove
 from conservator.serve.store import Job, State, Store
 
+CACHE = "cache"
+"""Folder, beside that of the jobs, of the intermediate results that some of them share."""
+
 Listener = Callable[[str], None]
 """Called, from any thread, with the id of a job that has news."""
 
@@ -99,6 +102,7 @@ class Foreman:
             "photo": str(photo),
             "mask": str(mask) if mask.exists() else None,
             "out": str(self.place(job)),
+            "cache": str(self._folder.parent / CACHE / job.order.cache) if job.order.cache else None,
             "max_pixels": self.limits.max_pixels,
         }
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import base64
 import hashlib
 import hmac
 import time
@@ -24,6 +25,9 @@ LOOPBACK = frozenset({"localhost", "127.0.0.1", "::1"})
 OPEN_TO_ALL = frozenset({"/health"})
 """Paths that need no token."""
 
+PAGE = "/studio/"
+"""Where the web page is. Browsers ask for its token themselves, as the password of anybody."""
+
 _HEADERS = {
     "X-Content-Type-Options": "nosniff",
     "Content-Security-Policy": "default-src 'none'; frame-ancestors 'none'",
@@ -40,7 +44,8 @@ _METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"
 class Access:
     """Who may ask.
 
-    token      what requests must carry as `Authorization: Bearer …`; None lets everybody in
+    token      what requests must carry as `Authorization: Bearer …`, or those of a browser for the page and what lies
+               below it as the password of `Authorization: Basic …`; None lets everybody in
     loopback   whether only this machine is served; then requests that name another host are refused, because a web
                page whose name was made to point here (DNS rebinding) is not this machine's user
     """
@@ -56,10 +61,26 @@ class Access:
         origin = headers.get("origin")
         if origin is not None and urlsplit(origin).netloc != host:
             return problem(403, "Forbidden", "a request from another site's page", "one from here", "do not use a page")
-        if path in OPEN_TO_ALL or self.token is None or _same(headers.get("authorization", ""), f"Bearer {self.token}"):
+        given = headers.get("authorization", "")
+        if path in OPEN_TO_ALL or self.token is None or _same(given, f"Bearer {self.token}"):
+            return None
+        seen = path == "/" or path.startswith(PAGE)
+        if seen and _same(_password(given), self.token):
             return None
         wanted, fix = "Authorization: Bearer TOKEN", "ask who runs the server"
-        return problem(401, "Unauthorized", "no valid token", wanted, fix, WWW_Authenticate="Bearer")
+        challenge = 'Basic realm="Conservator: any name, and the token as password", charset="UTF-8"'
+        return problem(
+            401, "Unauthorized", "no valid token", wanted, fix, WWW_Authenticate=challenge if seen else "Bearer"
+        )
+
+
+def _password(authorization: str) -> str:
+    """Of `Basic` credentials; "" where there is none."""
+    scheme, _, coded = authorization.partition(" ")
+    try:
+        return base64.b64decode(coded, validate=True).decode().partition(":")[2] if scheme.lower() == "basic" else ""
+    except ValueError:
+        return ""
 
 
 def _same(given: str, wanted: str) -> bool:

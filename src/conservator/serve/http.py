@@ -40,7 +40,7 @@ After = Annotated[
 
 Kind = Annotated[str, Field(json_schema_extra={"enum": list(NAMES)})]
 
-_REPORT_POLICY = (
+REPORT_POLICY = (
     "sandbox allow-scripts; default-src 'none'; img-src data:; style-src 'unsafe-inline'; "
     "script-src 'unsafe-inline'; frame-ancestors 'none'"
 )
@@ -120,7 +120,7 @@ def _jobs(jobs: Jobs, desk: _Desk) -> APIRouter:
     @router.get("/v1/jobs/{id}/report", response_class=FileResponse, responses=_files("text/html"))
     def report(id: Id) -> FileResponse:
         """A page about the treatment with the pictures inside, for jobs submitted with `report=true`."""
-        headers = {"Content-Security-Policy": _REPORT_POLICY}
+        headers = {"Content-Security-Policy": REPORT_POLICY}
         return FileResponse(jobs.file(id, "report"), media_type="text/html; charset=utf-8", headers=headers)
 
     @router.post("/v1/jobs/{id}/cancel", responses=responses(404))

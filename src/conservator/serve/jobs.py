@@ -16,8 +16,9 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from conservator.cache import prune
 from conservator.files import make_folder, write_atomically
-from conservator.serve.foreman import Foreman, Listener
+from conservator.serve.foreman import CACHE, Foreman, Listener
 from conservator.serve.limits import Limits
 from conservator.serve.orders import Order
 from conservator.serve.refusals import KeyReused, NoSuchJob, NotReady, QueueFull, Stopping, keeping
@@ -40,9 +41,10 @@ class Jobs:
     def __init__(self, folder: Path, limits: Limits | None = None) -> None:
         self.limits = limits or Limits()
         self.rejected = 0
-        self._folder = folder / "jobs"
+        self._folder, self._cache = folder / "jobs", folder / CACHE
         make_folder(self._folder)
         self._store = Store(folder / "jobs.sqlite3")
+        remove(self._cache)  # of another release, perhaps
         self._listeners: set[Listener] = set()
         self._entering, self._closing = threading.Lock(), threading.Event()
         self._remove_strays()
@@ -96,6 +98,17 @@ class Jobs:
             raise NotReady(f"the job has made no {name}", "something it was asked for", "submit it with that option")
         return found
 
+    def photo(self, id: str) -> bytes:
+        """The photograph that a job was submitted with; NoSuchJob."""
+        self.get(id)
+        return (self._folder / id / "photo").read_bytes()
+
+    def mask(self, id: str) -> Path | None:
+        """The file of the mask that a job was submitted with, if it was; NoSuchJob."""
+        self.get(id)
+        path = self._folder / id / "mask"
+        return path if path.exists() else None
+
     def cancel(self, id: str) -> Job:
         """Stop a job that has not ended, at once; NoSuchJob."""
         if self._store.cancel(id) is State.RUNNING:
@@ -109,6 +122,10 @@ class Jobs:
         self._store.delete(id)
         remove(self._folder / id)
         self._announce(id)
+
+    def forget(self, cache: str) -> None:
+        """Remove the intermediate results that jobs of this cache shared."""
+        remove(self._cache / cache)
 
     def listen(self, listener: Listener) -> Callable[[], None]:
         """Hear of every job with news; returns what ends it."""
@@ -144,7 +161,8 @@ class Jobs:
         return left
 
     def expire(self) -> None:
-        """Remove ended jobs that are too old, or too large together."""
+        """Remove ended jobs and intermediate results that are too old, or too large together."""
+        prune(self._cache, self.limits.cache_bytes, time.time() - self.limits.keep_seconds)
         for id in self._store.expired(time.time() - self.limits.keep_seconds, self.limits.keep_bytes):
             self._store.delete(id)
             remove(self._folder / id)

@@ -25,6 +25,7 @@ class Limits:
     max_seconds   a job that runs longer is stopped for good
     keep_seconds  finished jobs go after this long
     keep_bytes    of all finished jobs together; the oldest go first
+    cache_bytes   of intermediate results; those not used for longest go first
     attempts      times that a job may bring its worker or the server down before it is given up
     """
 
@@ -36,6 +37,7 @@ class Limits:
     keep_seconds: float = 24 * 3600.0
     keep_bytes: int = 10_000_000_000
     attempts: int = 3
+    cache_bytes: int = 4_000_000_000
 
     def __post_init__(self) -> None:
         for name, value in vars(self).items():

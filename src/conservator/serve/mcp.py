@@ -16,8 +16,8 @@ from mcp_types import CallToolResult, ContentBlock, ImageContent, ResourceLink, 
 from pydantic import BaseModel, Field
 
 from conservator import __version__
-from conservator.cli.phrases import found, phrase
 from conservator.errors import ConservatorError, InputError
+from conservator.report.phrases import found, phrase
 from conservator.serve.answers import DiagnosisFound, Facts, ToolCard
 from conservator.serve.follow import follow
 from conservator.serve.jobs import Job, Jobs, State

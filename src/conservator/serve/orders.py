@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from types import MappingProxyType
 from typing import Any, Literal, TypeAlias
 
 from pydantic import BaseModel, ConfigDict, Field
+
+from conservator.plan import Step
 
 Call: TypeAlias = Literal["restore", "treat", "diagnose"]
 Settings: TypeAlias = dict[str, bool | int | float | str]
@@ -55,6 +58,9 @@ class Order(BaseModel):
     tool      of `treat`; empty otherwise
     options   of the call and of how the result is written; JSON values
     preview   whether a small picture is made as well: of the result, or of the regions found
+    plan      of `restore`: steps to carry out instead of a policy's, as `Step.to_dict` gives them
+    cache     name of the folder of intermediate results that this job shares with others, "" for none; with one,
+              pictures to look at are made as well, see `views.py`
     """
 
     model_config = ConfigDict(frozen=True)
@@ -63,9 +69,13 @@ class Order(BaseModel):
     tool: str = ""
     options: dict[str, Any] = Field(default_factory=dict)
     preview: bool = False
+    plan: list[dict[str, Any]] | None = None
+    cache: str = ""
 
     @classmethod
-    def restore(cls, options: RestoreOptions, *, preview: bool = False) -> Order:
+    def restore(
+        cls, options: RestoreOptions, *, preview: bool = False, plan: Iterable[Step] | None = None, cache: str = ""
+    ) -> Order:
         """The whole treatment; UsageError where an option names something unknown."""
         from conservator.policies import policy_named
         from conservator.tools.added import preferring
@@ -75,7 +85,8 @@ class Order(BaseModel):
         parse(options.instruction)
         preferring(options.prefer)
         given = options.model_dump() | {"instruction": options.instruction or None}
-        return cls(call="restore", options=given, preview=preview)
+        steps = None if plan is None else [step.to_dict() for step in plan]
+        return cls(call="restore", options=given, preview=preview, plan=steps, cache=cache)
 
     @classmethod
     def treat(cls, tool: str, options: TreatOptions, *, preview: bool = False) -> Order:
@@ -86,6 +97,6 @@ class Order(BaseModel):
         return cls(call="treat", tool=tool, options=options.model_dump(), preview=preview)
 
     @classmethod
-    def diagnose(cls, *, preview: bool = False) -> Order:
+    def diagnose(cls, *, preview: bool = False, cache: str = "") -> Order:
         """Only a look."""
-        return cls(call="diagnose", preview=preview)
+        return cls(call="diagnose", preview=preview, cache=cache)

@@ -1,4 +1,4 @@
-"""One process that listens: the HTTP API, and MCP beside it, behind one guard."""
+"""One process that listens: the HTTP API, MCP and the Studio beside it, behind one guard."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from starlette.types import ASGIApp
 from conservator import __version__
 from conservator.errors import UsageError
 from conservator.serve import logs
-from conservator.serve.guard import LOOPBACK, Access, Guard, Watcher
+from conservator.serve.guard import LOOPBACK, PAGE, Access, Guard, Watcher
 from conservator.serve.http import application
 from conservator.serve.jobs import Jobs
 from conservator.serve.limits import TOKEN_VARIABLE, Limits
@@ -62,8 +62,11 @@ def token_from(file: Path | None) -> str | None:
     return found
 
 
-def guarded(jobs: Jobs, access: Access) -> ASGIApp:
-    """The whole application, for any ASGI server that runs its lifespan."""
+def guarded(jobs: Jobs, access: Access, *, studio: bool = False) -> ASGIApp:
+    """The whole application, for any ASGI server that runs its lifespan.
+
+    studio   with the web page, which needs the extra `studio` and takes seconds to load
+    """
     metrics = Metrics()
     app = application(jobs, metrics, secured=access.token is not None)
     longest = 2 * jobs.limits.max_bytes + _FORM
@@ -76,10 +79,17 @@ def guarded(jobs: Jobs, access: Access) -> ASGIApp:
             yield
 
     app.router.lifespan_context = lifespan
-    return Watcher(Guard(app, access, lambda path: coded if path == PATH else longest), metrics)
+    inner: ASGIApp = app
+    if studio:
+        from conservator.serve.studio.mount import Doors
+        from conservator.serve.studio.mount import mount as mount_studio
+
+        mount_studio(app, jobs)
+        inner = Doors(app)
+    return Watcher(Guard(inner, access, lambda path: coded if path == PATH else longest), metrics)
 
 
-def serve(place: Place, limits: Limits) -> None:
+def serve(place: Place, limits: Limits, *, studio: bool = False) -> None:
     """Listen until SIGTERM or SIGINT; then end running jobs within `grace`, or leave them to the next server."""
     logs.configure()
     # For the moments before and after uvicorn listens to signals: it raises the one that ended it once more.
@@ -90,9 +100,10 @@ def serve(place: Place, limits: Limits) -> None:
     try:
         host, port = place.host, listener.getsockname()[1]
         url = f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
-        logs.say("listening", url=url, version=__version__, token=place.token is not None)
+        logs.say("listening", url=url, version=__version__, token=place.token is not None,
+                 page=f"{url}{PAGE}" if studio else None)  # fmt: skip
         config = uvicorn.Config(
-            guarded(jobs, Access(place.token, place.loopback)), log_config=None, access_log=False,
+            guarded(jobs, Access(place.token, place.loopback), studio=studio), log_config=None, access_log=False,
             server_header=False, timeout_graceful_shutdown=max(1, round(place.grace)), limit_concurrency=100,
         )  # fmt: skip
         _Server(config, jobs).run(sockets=[listener])

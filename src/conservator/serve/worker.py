@@ -13,7 +13,7 @@ import sys
 import threading
 import time
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from io import BytesIO
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -25,6 +25,7 @@ from conservator.serve.refusals import keeping
 if TYPE_CHECKING:
     from conservator.photo import Photo
     from conservator.report.canvas import Bytes
+    from conservator.session import Perceiver
     from conservator.treatment import Treatment
 
 Event = dict[str, Any]
@@ -39,19 +40,23 @@ _PAUSE = 0.25
 def carry_out(job: dict[str, Any], tell: Tell) -> dict[str, Any]:
     """Run the public call of a job and write what came out into the folder of the attempt; returns the facts.
 
-    job  the fields of an `Order`, with `photo`, `mask` (or null) and `out`, paths, and `max_pixels`
+    job  the fields of an `Order`, with `photo`, `mask` (or null), `out` and `cache` (or null), paths, and `max_pixels`
     """
     import conservator
 
     photo = conservator.open_photo(Path(job["photo"]).read_bytes(), max_pixels=job["max_pixels"])
     out = Path(job["out"])
     if job["call"] == "diagnose":
-        diagnosis = conservator.diagnose(photo)
+        diagnosis = _perceiver(job)(photo.samples) if job["cache"] else conservator.diagnose(photo)
         _keep(out / "diagnosis.json", json.dumps(diagnosis.to_dict(), ensure_ascii=False).encode())
         if job["preview"]:
             from conservator.report.overlay import overlay
 
             _preview(overlay(photo.samples, diagnosis.regions, _PREVIEW), photo, out)
+        if job["cache"]:
+            from conservator.serve.views import of_look
+
+            _keep_all(of_look(photo, diagnosis), out)
         return {}
     options = dict(job["options"])
     container, quality, report = (options.pop(name) for name in ("container", "quality", "report"))
@@ -62,12 +67,38 @@ def carry_out(job: dict[str, Any], tell: Tell) -> dict[str, Any]:
         settings = options.pop("settings")
         treatment = conservator.treat(photo, job["tool"], on_event=tell, **options, **settings)
     else:
-        treatment = conservator.restore(photo, on_event=tell, **options)
+        treatment = conservator.restore(photo, on_event=tell, **options | _as_planned(job))
     if job["preview"]:
         from conservator.report.canvas import bounded
 
         _preview(bounded(treatment.photo.samples, _PREVIEW), treatment.photo, out)
+    if job["cache"]:
+        from conservator.serve.views import of_treatment
+
+        _keep_all(of_treatment(treatment), out)
     return _write(treatment, out, container, quality, report)
+
+
+def _as_planned(job: dict[str, Any]) -> dict[str, Any]:
+    """What `restore` is told beyond the options: the steps to carry out, and where to find what was computed."""
+    told: dict[str, Any] = {}
+    if job["plan"] is not None:
+        from conservator.plan import Step
+        from conservator.policies.scripted import ScriptedPolicy
+        from conservator.tools.registry import TOOLS
+
+        steps = [Step.from_dict(step) for step in job["plan"]]
+        added = list(dict.fromkeys(step.tool for step in steps if step.tool not in TOOLS))
+        told |= {"policy": ScriptedPolicy(steps), "prefer": added}
+    if job["cache"] is not None:
+        told |= {"cache": job["cache"], "perceiver": _perceiver(job)}
+    return told
+
+
+def _perceiver(job: dict[str, Any]) -> Perceiver:
+    from conservator.perception.remembering import Remembering
+
+    return Remembering(job["cache"])
 
 
 def _preview(picture: Bytes, photo: Photo, out: Path) -> None:
@@ -83,6 +114,11 @@ def _preview(picture: Bytes, photo: Photo, out: Path) -> None:
 def _keep(path: Path, data: bytes) -> None:
     with keeping():
         write_atomically(path, data)
+
+
+def _keep_all(files: Iterable[tuple[str, bytes]], out: Path) -> None:
+    for name, data in files:
+        _keep(out / name, data)
 
 
 def _write(treatment: Treatment, out: Path, container: str, quality: int, report: bool) -> dict[str, Any]:

@@ -29,7 +29,7 @@ def digest(path: Path) -> str:
         with path.open("rb") as file:
             return hashlib.file_digest(file, "sha256").hexdigest()
     except OSError as error:
-        fix = "put it back, or take the tool away with `conservator tools remove`"
+        fix = "put it back, or correct the path; `conservator tools remove` takes a tool away"
         raise ModelMissing(f"weights {path}: {error.strerror}", "a readable file", fix) from error
 
 

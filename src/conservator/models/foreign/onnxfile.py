@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from conservator.errors import ToolFailed, UsageError
 from conservator.models.foreign.measuring import probe
 from conservator.models.foreign.network import Network, Run, check_channels
-from conservator.models.runtime import Port, forget, ports, run
+from conservator.models.runtime import Port, forget, listed, ports, run
 
 MULTIPLES = (1, 2, 4, 8, 16, 32, 64)
 """Size multiples tried, smallest first."""
@@ -44,14 +44,10 @@ def read(path: Path) -> Network:
 def _image(path: Path) -> Port:
     """The input that takes the picture."""
     inputs, outputs = ports(path)
-    got = f"{path.name} takes {_listed(inputs)} and returns {_listed(outputs)}"
+    got = f"{path.name} takes {listed(inputs)} and returns {listed(outputs)}"
     if len(inputs) != 1 or inputs[0].type not in _TYPES or len(inputs[0].shape) != 4 or len(outputs) != 1:
         raise UsageError(got, "one float picture (1, C, H, W) in and one out", "export the network so")
     return inputs[0]
-
-
-def _listed(entries: tuple[Port, ...]) -> str:
-    return ", ".join(f"{entry.name} {entry.type} {list(entry.shape)}" for entry in entries) or "nothing"
 
 
 def _channels(path: Path, image: Port) -> int:

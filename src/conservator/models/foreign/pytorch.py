@@ -133,7 +133,7 @@ def _unusable(path: Path, why: str) -> ModelMissing:
 def library() -> Any:
     """spandrel, with the architectures of spandrel-extra-arches when that is installed; ModelMissing without it."""
     try:
-        _declare_torchvision_operators()
+        declare_torchvision_operators()
         import spandrel
     except ImportError as error:
         raise ModelMissing(f"PyTorch checkpoints: {error}", "PyTorch and spandrel", INSTALL) from error
@@ -147,12 +147,13 @@ def library() -> Any:
 _operators: list[Any] = []  # they vanish with the object that declared them
 
 
-def _declare_torchvision_operators() -> None:
+def declare_torchvision_operators() -> None:
     """Let torchvision be imported where its compiled part does not load.
 
-    spandrel needs two of torchvision's Python functions. But torchvision describes its compiled operators `nms` and
-    `qnms` on import, and when they are absent, as in its CUDA build beside a CPU PyTorch, the import fails. Declared by
-    name they satisfy it; nothing here calls them. A compiled part that does load declares them itself.
+    spandrel and transformers need some of torchvision's Python functions. But torchvision describes its compiled
+    operators `nms` and `qnms` on import, and when they are absent, as in its CUDA build beside a CPU PyTorch, the
+    import fails. Declared by name they satisfy it; nothing here calls them. A compiled part that does load declares
+    them itself.
     """
     import torch
 

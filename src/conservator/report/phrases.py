@@ -62,6 +62,18 @@ def _returned(event: Event) -> str:
     return f"back to {f'the photo after {steps}' if steps else 'the photo as it came'}: {event['reason']}"
 
 
+def _asked(event: Event) -> str:
+    if event["error"]:
+        said = f"no answer: {event['error']}"
+    elif event["role"] == "planner":
+        said = f"plans {', '.join(step['tool'] for step in event['plan']) or 'nothing'}"
+    elif event["role"] == "perceiver":
+        said = f"sees {', '.join(dict.fromkeys(f['kind'] for f in event['findings'])) or 'nothing'}"
+    else:
+        said = f"prefers {event['better'] or 'neither'}"
+    return f"{event['model']} ({event['tokens_in']} + {event['tokens_out']} tokens, {event['seconds']:.1f} s): {said}"
+
+
 _WHERE = {(WHOLE,): "", (EVERYWHERE,): " all over the frame"}
 
 _PHRASES: dict[str, Callable[[Event], str]] = {
@@ -74,6 +86,8 @@ _PHRASES: dict[str, Callable[[Event], str]] = {
     "taken_back": lambda event: f"{event['tool']}: taken back, {event['reason']}",
     "cannot_treat": lambda event: f"{event['degradation'].replace('_', ' ')}: left alone, {event['reason']}",
     "looked_ahead": _looked_ahead,
+    "asked": _asked,
+    "fell_back": lambda event: f"{event['reason']}: goes on with policy {event['to']}",
     "returned": _returned,
     "stopped": lambda event: f"done: {event['reason']}",
 }

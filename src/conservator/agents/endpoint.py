@@ -1,0 +1,190 @@
+"""The one door to language models: an OpenAI-compatible server that the user names, or none at all."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import time
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from typing import Any, Generic, TypeVar
+from urllib.parse import urlsplit
+
+from conservator.errors import ModelMissing, UsageError
+from conservator.session import Session
+
+URL, MODEL, KEY, PRICES, SECONDS, CALLS, EYES = (
+    f"CONSERVATOR_LLM_{name}" for name in ("URL", "MODEL", "KEY", "PRICES", "SECONDS", "CALLS", "EYES")
+)
+"""Environment variables. The key is read from there alone, and goes nowhere but into the request's header."""
+
+T = TypeVar("T")
+_SHOWN = 300  # characters of an answer or an error that are kept
+
+
+@dataclass(frozen=True)
+class Endpoint:
+    """Where a model answers.
+
+    url      base of the API, such as http://localhost:11434/v1
+    model    its name there
+    key      or None
+    seconds  that a question may take, its repair included
+    prices   of a million tokens in and out, in whatever currency; None is unknown
+    calls    whether answers are asked for as tool calls; otherwise as text, for models that know none
+    eyes     whether it may be shown the photograph
+    """
+
+    url: str
+    model: str
+    key: str | None = field(default=None, repr=False)
+    seconds: float = 60.0
+    prices: tuple[float, float] | None = None
+    calls: bool = True
+    eyes: bool = False
+
+    def __post_init__(self) -> None:
+        parts = urlsplit(self.url)
+        if parts.scheme not in ("http", "https") or not parts.hostname or parts.username or parts.query:
+            raise UsageError("the language model's address", "http(s)://HOST[:PORT]/v1, no key in it", f"set {URL}")
+        if not self.model or self.seconds <= 0:
+            raise UsageError(f"model {self.model!r}, {self.seconds:g} seconds", "a name, more than 0", f"set {MODEL}")
+
+    @classmethod
+    def from_environment(cls) -> Endpoint:
+        """The endpoint that the user names; UsageError without one: nothing is asked of anybody by default."""
+        url, model = os.environ.get(URL, ""), os.environ.get(MODEL, "")
+        if not url or not model:
+            raise UsageError("no language model is named", f"{URL} and {MODEL}", "set both, or choose another policy")
+        try:
+            seconds, prices = float(os.environ.get(SECONDS, "60")), os.environ.get(PRICES)
+            paid = tuple(float(part) for part in prices.split(",")) if prices else None
+        except ValueError as error:
+            raise UsageError(f"{SECONDS} or {PRICES}: {error}", "60, and 0.15,0.60", "correct them") from error
+        if paid is not None and len(paid) != 2:
+            raise UsageError(f"{PRICES}={prices}", "two numbers: of a million tokens in, and out")
+        calls, eyes = _either(CALLS, "tools", "text"), _either(EYES, "off", "on")
+        return cls(url, model, os.environ.get(KEY) or None, seconds, paid, calls == "tools", eyes == "on")
+
+    def connect(self) -> Any:
+        """A pydantic-ai model."""
+        from openai import AsyncOpenAI
+        from pydantic_ai.models.openai import OpenAIChatModel
+        from pydantic_ai.providers.openai import OpenAIProvider
+
+        client = AsyncOpenAI(base_url=self.url, api_key=self.key or "none", max_retries=0, timeout=self.seconds)
+        return OpenAIChatModel(self.model, provider=OpenAIProvider(openai_client=client))
+
+    def within(self, session: Session) -> float:
+        """Seconds that a question may take in a session: no more than are left of its budget."""
+        if session.budget.max_seconds is None:
+            return self.seconds
+        return max(0.0, min(self.seconds, session.budget.max_seconds - session.ledger.elapsed))
+
+    def cost(self, tokens: tuple[int, int]) -> float | None:
+        """Of tokens in and out; None when prices are unknown."""
+        if self.prices is None:
+            return None
+        return sum(count * price for count, price in zip(tokens, self.prices, strict=True)) / 1e6
+
+    def hidden(self, text: str) -> str:
+        """A text as records may keep it: short, and without the key, which some servers repeat in their errors."""
+        return (text.replace(self.key, "[key]") if self.key else text)[:_SHOWN]
+
+
+def _either(variable: str, usual: str, other: str) -> str:
+    said = os.environ.get(variable, usual)
+    if said not in (usual, other):
+        raise UsageError(f"{variable}={said}", f"{usual} or {other}")
+    return said
+
+
+@dataclass
+class Reply(Generic[T]):
+    """What became of a question.
+
+    value     the answer, checked; None when there was none that held
+    error     why not
+    refused   answers that did not hold, and why: the first is repaired once
+    requests, tokens (in, out), seconds   what it took
+    """
+
+    value: T | None = None
+    error: str | None = None
+    refused: list[dict[str, str]] = field(default_factory=list)
+    requests: int = 0
+    tokens: tuple[int, int] = (0, 0)
+    seconds: float = 0.0
+
+    def to_dict(self, endpoint: Endpoint) -> dict[str, Any]:
+        """What a record keeps."""
+        parts = urlsplit(endpoint.url)
+        return {
+            "model": endpoint.model, "server": f"{parts.scheme}://{parts.netloc}", "requests": self.requests,
+            "tokens_in": self.tokens[0], "tokens_out": self.tokens[1], "seconds": round(self.seconds, 3),
+            "cost": endpoint.cost(self.tokens), "refused": self.refused, "error": self.error,
+        }  # fmt: skip
+
+
+def ask(
+    endpoint: Endpoint,
+    instructions: str,
+    question: str | Sequence[Any],
+    schema: Mapping[str, Any],
+    read: Callable[[str], Any],
+    check: Callable[[Any], T],
+    *,
+    seconds: float,
+    model: Any = None,
+) -> Reply[T]:
+    """Put a question and check the answer; one that does not hold is sent back once, with what was wrong.
+
+    question  text, or pydantic-ai's parts of text and pictures
+    schema    of the answer, for models that can be held to one
+    read      makes data of text, UsageError when it finds none
+    check     makes a value of data, UsageError when it does not hold
+    seconds   after which nobody waits any longer
+    model     pydantic-ai's, instead of the endpoint's
+
+    Never raises for what a server does or says; ModelMissing when pydantic-ai is not installed.
+    """
+    try:
+        from pydantic_ai import Agent, ModelRetry, StructuredDict, ToolOutput
+    except ImportError as error:
+        raise ModelMissing(f"pydantic-ai: {error}", "it", "pip install 'conservator[agents]'") from error
+    reply: Reply[T] = Reply()
+
+    def hold(answer: Any) -> T:
+        try:
+            return check(read(answer) if isinstance(answer, str) else answer)
+        except UsageError as error:
+            reply.refused.append({"answer": endpoint.hidden(str(answer)), "why": endpoint.hidden(str(error))})
+            raise ModelRetry(str(error)) from error
+
+    called = ToolOutput(StructuredDict(dict(schema), name="answer"), name="answer")
+    agent = Agent(model or endpoint.connect(), output_type=[called, str] if endpoint.calls else str,
+                  instructions=instructions, retries={"tools": 1, "output": 1})  # fmt: skip
+    agent.output_validator(hold)
+    begun = time.perf_counter()
+    with ThreadPoolExecutor(1) as thread:  # the caller may live in an event loop of its own
+        thread.submit(asyncio.run, _asked(agent, question, seconds, endpoint, reply)).result()
+    reply.seconds = time.perf_counter() - begun
+    return reply
+
+
+async def _asked(
+    agent: Any, question: str | Sequence[Any], seconds: float, endpoint: Endpoint, reply: Reply[Any]
+) -> None:
+    """Fill in the reply."""
+    from pydantic_ai.usage import RunUsage, UsageLimits
+
+    usage, limits = RunUsage(), UsageLimits(request_limit=2)
+    run = agent.run(question, usage=usage, usage_limits=limits, model_settings={"temperature": 0.0})
+    try:
+        reply.value = (await asyncio.wait_for(run, seconds)).output
+    except TimeoutError:
+        reply.error = f"no answer within {seconds:g} s"
+    except Exception as error:  # what a server does can break its client in any way
+        reply.error = f"{type(error).__name__}: {endpoint.hidden(' '.join(str(error).split()))}"
+    reply.requests, reply.tokens = usage.requests, (usage.input_tokens, usage.output_tokens)

@@ -1,0 +1,207 @@
+"""What happens when somebody does something on the page; every act answers with what changes there."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from dataclasses import dataclass, fields, replace
+from pathlib import Path
+from typing import Any, TypeAlias
+
+import gradio as gr
+import numpy as np
+from PIL import Image
+
+from conservator.errors import ConservatorError
+from conservator.serve.follow import follow
+from conservator.serve.jobs import Jobs
+from conservator.serve.studio import show
+from conservator.serve.studio.brush import mask_of
+from conservator.serve.studio.desk import Desk, Run
+from conservator.serve.studio.draft import Draft
+
+Updates: TypeAlias = dict[Any, Any]
+"""What becomes of parts of the page."""
+
+CANVAS = 800
+"""Pixels of the long side of the picture that is painted on."""
+
+
+@dataclass(eq=False)
+class Parts:
+    """The components of the page that acts read or change."""
+
+    desk: Any
+    revision: Any
+    photo: Any
+    policy: Any
+    strength: Any
+    instruction: Any
+    brush: Any
+    mask: Any
+    mask_note: Any
+    status: Any
+    progress: Any
+    compare: Any
+    regions: Any
+    maps: Any
+    note: Any
+    tool: Any
+    versions: Any
+    downloads: Any
+    cancel: Any
+
+    @property
+    def all(self) -> list[Any]:
+        """Each of them."""
+        return [getattr(self, field.name) for field in fields(self)]
+
+
+class Acts:
+    """The acts on one page's parts; each tab's desk comes as their first argument."""
+
+    def __init__(self, jobs: Jobs, parts: Parts) -> None:
+        self.jobs, self.parts = jobs, parts
+        self._drawn = 0
+
+    def begin(self) -> Updates:
+        """A tab is opened."""
+        desk = Desk(self.jobs)
+        return {self.parts.desk: desk, self.parts.revision: self._redrawn(), self.parts.mask_note: show.mask_note(desk)}
+
+    async def open(self, desk: Desk, path: str | None) -> AsyncIterator[Updates]:
+        """A photograph is chosen."""
+        if path is None:
+            return
+        said = show.message("Looking at the photograph …")
+        async for updates in self._run(desk, lambda: desk.open(Path(path).read_bytes(), path), said):
+            yield updates
+
+    async def restore(self, desk: Desk, *wishes: Any) -> AsyncIterator[Updates]:
+        """The policy is to make a plan and carry it out."""
+        async for updates in self._carry_out(desk, True, *wishes):
+            yield updates
+
+    async def rerun(self, desk: Desk, *wishes: Any) -> AsyncIterator[Updates]:
+        """The plan as edited is to be carried out."""
+        async for updates in self._carry_out(desk, False, *wishes):
+            yield updates
+
+    def cancel(self, desk: Desk) -> Updates:
+        """Whatever runs is to stop."""
+        p = self.parts
+        said = "Stopped. What was finished before is kept." if desk.cancel() else "Nothing was running."
+        return {p.status: show.message(said), p.progress: "", p.cancel: gr.update(interactive=False)}
+
+    def undo(self, desk: Desk) -> Updates:
+        """Back."""
+        return self._looked_at(desk, desk.undo)
+
+    def redo(self, desk: Desk) -> Updates:
+        """Forward."""
+        return self._looked_at(desk, desk.redo)
+
+    def go(self, desk: Desk, number: int) -> Updates:
+        """To another version."""
+        return self._looked_at(desk, lambda: desk.go(number))
+
+    def add(self, desk: Desk, tool: str) -> Updates:
+        """A tool at the end of the plan."""
+        return self._edited(desk, lambda draft: draft.added(tool)) | {self.parts.revision: self._redrawn()}
+
+    def mask(self, desk: Desk, path: str | None) -> Updates:
+        """A mask is uploaded."""
+
+        def masked(draft: Draft) -> Draft:
+            data = Path(path or "").read_bytes()
+            self.jobs.limits.check(data, "a mask")
+            return replace(draft, mask=data)
+
+        return {} if path is None else self._edited(desk, masked)
+
+    def unmask(self, desk: Desk) -> Updates:
+        """No mask any more, neither painted nor uploaded."""
+        cleared = self._edited(desk, lambda draft: replace(draft, mask=None))
+        try:
+            return cleared | self._canvas(desk)
+        except ConservatorError as error:
+            return cleared | {self.parts.status: show.problem(error)}
+
+    async def _carry_out(
+        self, desk: Desk, anew: bool, policy: str, strength: float, instruction: str, painted: Any
+    ) -> AsyncIterator[Updates]:
+        def begin() -> Run:
+            desk.draft = replace(desk.draft, policy=policy, strength=strength, instruction=instruction or "")
+            self._paint(desk, painted)
+            return desk.run(anew=anew)
+
+        async for updates in self._run(desk, begin, show.message("At work …")):
+            yield updates
+
+    def _paint(self, desk: Desk, painted: Any) -> None:
+        """Make a mask of the strokes, if they are new."""
+        layers = [np.asarray(layer, np.uint8) for layer in (painted or {}).get("layers") or () if layer is not None]
+        strokes = [layer for layer in layers if layer.ndim == 3 and layer.shape[2] == 4 and layer[..., 3].any()]
+        if desk.history is not None and strokes:
+            height, width = desk.found["size"]
+            mask = mask_of(strokes, (height, width))
+            if mask != desk.painted:
+                desk.painted, desk.draft = mask, replace(desk.draft, mask=mask)
+
+    async def _run(self, desk: Desk, begin: Callable[[], Run], said: str) -> AsyncIterator[Updates]:
+        """Follow a run from its beginning to what came of it; a superseded one no longer changes anything."""
+        p = self.parts
+        try:
+            run = await asyncio.to_thread(begin)
+            yield {p.status: said, p.progress: "", p.cancel: gr.update(interactive=True)}
+            async for _ in follow(self.jobs, run.job, pause=1.0):
+                if not desk.is_latest(run):
+                    break
+                yield {p.progress: show.progress(await asyncio.to_thread(desk.told, run), self.jobs.progress(run.job))}
+            if await asyncio.to_thread(desk.settle, run) is None:
+                yield {p.status: gr.skip()}
+            else:
+                yield self._shown(desk) | (self._canvas(desk) if run.opens is not None else {})
+        except ConservatorError as error:
+            yield {p.status: show.problem(error), p.progress: "", p.cancel: gr.update(interactive=False)}
+
+    def _looked_at(self, desk: Desk, look: Callable[[], Any]) -> Updates:
+        mask = desk.draft.mask
+        try:
+            look()
+            return self._shown(desk) | (self._canvas(desk) if desk.draft.mask != mask else {})
+        except ConservatorError as error:
+            return {self.parts.status: show.problem(error)}
+
+    def _edited(self, desk: Desk, edit: Callable[[Draft], Draft]) -> Updates:
+        p = self.parts
+        try:
+            desk.draft = edit(desk.draft)
+        except ConservatorError as error:
+            return {p.status: show.problem(error)}
+        return {p.note: show.edits(desk), p.mask_note: show.mask_note(desk)}
+
+    def _shown(self, desk: Desk) -> Updates:
+        """The whole page as the desk is now."""
+        p, now, draft = self.parts, desk.current, desk.draft
+        return {
+            p.status: show.outcome(now), p.progress: "", p.cancel: gr.update(interactive=False),
+            p.compare: show.compare(desk), p.regions: show.regions(desk), p.maps: show.maps(desk),
+            p.policy: draft.policy, p.strength: draft.strength, p.instruction: draft.instruction,
+            p.mask_note: show.mask_note(desk), p.note: show.edits(desk), p.revision: self._redrawn(),
+            p.versions: gr.update(choices=show.choices(desk), value=now.number), p.downloads: show.downloads(desk),
+        }  # fmt: skip
+
+    def _canvas(self, desk: Desk) -> Updates:
+        """No mask file, and a picture without strokes to paint on."""
+        desk.painted = None
+        if desk.history is None:
+            return {self.parts.mask: None}
+        with Image.open(self.jobs.file(desk.history.versions[0].job, "before")) as picture:
+            picture.thumbnail((CANVAS, CANVAS))
+            blank = {"background": picture.convert("RGB"), "layers": [], "composite": None}
+        return {self.parts.mask: None, self.parts.brush: blank}
+
+    def _redrawn(self) -> int:
+        self._drawn += 1
+        return self._drawn

@@ -1,0 +1,88 @@
+"""The plan as a list that can be edited: each step on or off, stronger or weaker, earlier or later."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import gradio as gr
+
+from conservator.errors import UsageError
+from conservator.report.story import Attempt
+from conservator.serve.studio import show
+from conservator.serve.studio.desk import Desk
+from conservator.serve.studio.draft import Draft, Line
+
+_QUIET: dict[str, Any] = {"show_progress": "hidden", "api_visibility": "private", "concurrency_limit": None}
+
+Edit = Callable[..., Draft]
+
+
+def plan_list(desk: gr.State, revision: gr.State, note: gr.HTML) -> None:
+    """One row for each step of the draft, drawn anew whenever `revision` changes.
+
+    note   is told what was edited and not yet run
+    """
+
+    @gr.render(  # type: ignore[untyped-decorator]
+        inputs=[desk, revision], triggers=[revision.change], show_progress="hidden"
+    )
+    def lines(desk_now: Desk | None, revision_now: int) -> None:
+        drawn = desk_now.draft.lines if desk_now is not None else ()
+        if not drawn:
+            gr.HTML(show.quiet("No steps yet. Restore makes a plan, or add a tool below."))
+        pool = list(desk_now.current.attempts) if desk_now is not None and desk_now.history is not None else []
+        for index, line in enumerate(drawn):
+            _row(index, line, _told_of(line, pool), len(drawn), desk, revision, note)
+
+
+def edited(desk: Desk, edit: Edit, *arguments: Any) -> str:
+    """Edit the draft; what the note says then. An edit of a plan that has changed meanwhile is told, not made."""
+    try:
+        desk.draft = edit(desk.draft, *arguments)
+    except UsageError as error:
+        return show.problem(error)
+    return show.edits(desk)
+
+
+def _row(
+    index: int, line: Line, told: Attempt | None, count: int, desk: gr.State, revision: gr.State, note: gr.HTML
+) -> None:
+    step, number = line.step, index + 1
+    with gr.Group(elem_classes="step"):
+        about = show.about(told, step.treats)
+        on = gr.Checkbox(line.on, label=f"{number}. {step.tool}", info=about, interactive=True)
+        strength = gr.Slider(
+            0, 2, step.strength, step=0.05, label=f"Strength of step {number}", buttons=[], interactive=True
+        )
+        with gr.Row(elem_classes="moves"):
+            earlier = gr.Button("↑ Earlier", size="sm", interactive=index > 0)
+            later = gr.Button("↓ Later", size="sm", interactive=number < count)
+            gone = gr.Button("✕ Remove", size="sm")
+    for box, edit in ((on, Draft.switched), (strength, Draft.strengthened)):
+        box.input(
+            lambda now, value, edit=edit: edited(now, edit, index, value), [desk, box], note,
+            trigger_mode="always_last", **_QUIET,
+        )  # fmt: skip
+    for button, change in ((earlier, _by(index, -1)), (later, _by(index, 1)), (gone, _without(index))):
+        button.click(
+            lambda now, drawn, change=change: (edited(now, change), drawn + 1), [desk, revision], [note, revision],
+            **_QUIET,
+        )  # fmt: skip
+
+
+def _by(index: int, by: int) -> Edit:
+    return lambda draft: draft.moved(index, by)
+
+
+def _without(index: int) -> Edit:
+    return lambda draft: draft.removed(index)
+
+
+def _told_of(line: Line, pool: list[Attempt]) -> Attempt | None:
+    """What became of a line's step; each attempt is told of once."""
+    step = (line.step.tool, line.step.treats, line.step.regions, line.step.strength)
+    found = next((attempt for attempt in pool if line.on and attempt.step == step), None)
+    if found is not None:
+        pool.remove(found)
+    return found

@@ -1,0 +1,222 @@
+"""The Studio in a real browser: drop, restore, paint, edit, run again, undo, download; narrow, by keyboard, offline."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from io import BytesIO
+from pathlib import Path
+
+import httpx2
+import numpy as np
+import pytest
+from PIL import Image
+
+from serving import png, slow
+
+pytest.importorskip("gradio", reason="the extra `studio` is not installed")
+pytest.importorskip("selenium", reason="selenium is not installed")
+
+from selenium.webdriver.common.action_chains import ActionChains
+from selenium.webdriver.common.keys import Keys
+
+from browsing import CHROMIUM, DRIVER, Browser, browser
+from conservator.benchmarks.loopback import Loopback
+
+pytestmark = pytest.mark.skipif(
+    not (CHROMIUM and DRIVER), reason="no Chromium here: apt-get install chromium chromium-driver"
+)
+
+CONTRAST = """
+const linear = c => c <= 0.04045 ? c / 12.92 : ((c + 0.055) / 1.055) ** 2.4;
+const light = ([r, g, b]) => 0.2126 * linear(r / 255) + 0.7152 * linear(g / 255) + 0.0722 * linear(b / 255);
+const canvas = document.createElement('canvas').getContext('2d', {willReadFrequently: true});
+const colour = text => { canvas.clearRect(0, 0, 1, 1); canvas.fillStyle = text; canvas.fillRect(0, 0, 1, 1);
+                         return [...canvas.getImageData(0, 0, 1, 1).data]; };
+const behind = element => { for (; element; element = element.parentElement) {
+    const found = colour(getComputedStyle(element).backgroundColor); if (found[3] > 250) return found; }
+    return [255, 255, 255, 255]; };
+const bad = [];
+const walker = document.createTreeWalker(document.body, NodeFilter.SHOW_TEXT);
+for (let node = walker.nextNode(); node; node = walker.nextNode()) {
+    const element = node.parentElement, text = node.data.trim(), style = getComputedStyle(element);
+    if (!text || !element.checkVisibility({opacityProperty: true, visibilityProperty: true})) continue;
+    if (element.closest(':disabled, script, style, .tag') || !element.getClientRects().length) continue;
+    const [a, b] = [light(colour(style.color)), light(behind(element))];
+    const ratio = (Math.max(a, b) + 0.05) / (Math.min(a, b) + 0.05);
+    const large = parseFloat(style.fontSize) >= 24 || (parseFloat(style.fontSize) >= 18.66 && style.fontWeight >= 700);
+    if (ratio < (large ? 3 : 4.5)) bad.push(`${text.slice(0, 40)}: ${ratio.toFixed(2)} (${style.color})`);
+}
+return bad;
+"""
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Loopback]:
+    with Loopback(tmp_path_factory.mktemp("data"), "--max-megabytes", 15, studio=True) as running:
+        yield running
+
+
+@pytest.fixture(scope="module")
+def chromium() -> Iterator[Browser]:
+    with browser() as running:
+        yield running
+
+
+@pytest.fixture(scope="module")
+def photo(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("photos") / "street.png"
+    path.write_bytes(png(144, 208))
+    return path
+
+
+@pytest.fixture
+def page(server: Loopback, chromium: Browser) -> Browser:
+    """A fresh tab."""
+    chromium.get(f"{server.url}/")
+    chromium.find("#restore")
+    chromium.says("#mask-note", "No mask")
+    return chromium
+
+
+def restored(page: Browser, photo: Path) -> None:
+    page.choose("#photo", photo)
+    page.says("#status", "as it came")
+    page.find("#restore").click()
+    page.says("#status", "Version 1")
+
+
+def downloaded(page: Browser, server: Loopback, name: str) -> bytes:
+    link = page.find(f"#downloads a[href$='/{name}']").get_attribute("href")
+    assert link is not None and link.startswith(server.url)
+    return httpx2.get(link, timeout=60).raise_for_status().content
+
+
+def test_a_plan_is_edited_and_only_what_follows_is_computed(page: Browser, server: Loopback, photo: Path) -> None:
+    page.requested()
+    restored(page, photo)
+    assert "1 step (1 computed)" in page.text("#status")
+    first = downloaded(page, server, "result")
+    before, after = (np.asarray(Image.open(BytesIO(data)), np.int16) for data in (photo.read_bytes(), first))
+    assert (before[:, 104:] != after[:, 104:]).any() and (before[:, :40] == after[:, :40]).all()
+
+    page.find("#tool input").click()
+    page.find("[role=option][aria-label^='white_balance']").click()
+    page.find("#add").click()
+    page.says("#note", "white_balance added")
+    page.until(lambda: len(page.find_elements("css selector", ".step input[type=checkbox]")) == 2, "two steps")
+    page.find("#rerun").click()
+    page.says("#status", "Version 2: 2 steps (1 reused, 1 computed)")
+
+    strength = page.find("input[type=number][aria-label*='step 2']")
+    strength.send_keys(Keys.CONTROL, "a")
+    strength.send_keys("0.5", Keys.ENTER)
+    page.says("#note", "white_balance at 0.5")
+    page.find("#rerun").click()
+    page.says("#status", "Version 3: 2 steps (1 reused, 1 computed)")
+    page.find_elements("css selector", ".step input[type=checkbox]")[1].click()
+    page.says("#note", "white_balance switched off")
+    page.find("#rerun").click()
+    page.says("#status", "Version 4: 1 step (1 reused)")
+    assert downloaded(page, server, "result") == first
+
+    page.find("#undo").click()
+    page.says("#status", "Version 3")
+    assert downloaded(page, server, "record").startswith(b"{") and b"<html" in downloaded(page, server, "report")
+    assert page.find("#versions label:has(input:checked)").text.startswith("3 ·")
+    assert page.requested() == {server.url.removeprefix("http://")}
+
+
+def test_only_what_is_painted_blue_is_treated(page: Browser, server: Loopback, photo: Path) -> None:
+    page.choose("#photo", photo)
+    page.says("#status", "as it came")
+    canvas = page.find("#brush canvas")
+    page.execute_script("arguments[0].scrollIntoView({block: 'center'})", canvas)
+    page.until(lambda: page.find("#brush canvas").size["width"] > 100, "something to paint on")
+    stroke = ActionChains(page, duration=50).move_to_element_with_offset(canvas, -30, 0).click_and_hold()
+    stroke.move_by_offset(20, 5).move_by_offset(20, -5).move_by_offset(20, 5).release().perform()
+    page.find("#restore").click()
+    page.says("#status", "Version 1")
+    page.says("#mask-note", "A mask is in use")
+    mask = np.asarray(Image.open(BytesIO(downloaded(page, server, "mask"))))
+    assert mask.shape == (144, 208) and 0 < (mask == 255).mean() < 0.5 and (mask == 0).any()
+    before, after = (
+        np.asarray(Image.open(BytesIO(data))) for data in (photo.read_bytes(), downloaded(page, server, "result"))
+    )
+    assert (before[mask == 0] == after[mask == 0]).all()
+    page.find("#unmask").click()
+    page.says("#mask-note", "No mask")
+
+
+def test_errors_are_said_and_break_nothing(page: Browser, photo: Path, tmp_path: Path) -> None:
+    page.find("#restore").click()
+    page.says("#status", "Choose a photograph first")
+    bad = tmp_path / "<b>bad.jpg"
+    bad.write_bytes(b"\xff\xd8\xff not a photograph")
+    page.choose("#photo", bad)
+    page.says("#status", "Wanted")
+    page.choose("#mask", bad)
+    page.says("#mask-note", "A mask is in use")
+    page.find("#photo button[aria-label]").click()
+    page.choose("#photo", photo)
+    page.says("#mask-note", "No mask")
+    Image.new("L", (9, 9), 255).save(tmp_path / "small.png")
+    page.choose("#mask", tmp_path / "small.png")
+    page.says("#mask-note", "A mask is in use")
+    page.find("#restore").click()
+    page.says("#status", "mask is 9×9")
+    page.find("#unmask").click()
+    page.says("#mask-note", "No mask")
+    page.find("#restore").click()
+    page.says("#status", "Version 1")
+
+
+def test_a_run_is_cancelled(page: Browser, tmp_path: Path) -> None:
+    (tmp_path / "slow.png").write_bytes(slow())
+    page.choose("#photo", tmp_path / "slow.png")
+    page.says("#status", "as it came")
+    page.find("#restore").click()
+    page.find("#progress li")
+    page.find("#cancel").click()
+    page.says("#status", "Stopped")
+
+
+def test_everything_is_reached_by_keyboard(page: Browser, photo: Path) -> None:
+    page.choose("#photo", photo)
+    page.says("#status", "as it came")
+    assert tabbed(page, "#restore") < 30
+    page.switch_to.active_element.send_keys(Keys.ENTER)
+    page.says("#status", "Version 1")
+    tabbed(page, "#compare input[type=range]")
+    page.switch_to.active_element.send_keys(Keys.HOME)
+    assert "--at: 0%" in (page.find("#compare .pair").get_attribute("style") or "")
+    tabbed(page, "#downloads a")
+
+
+def tabbed(page: Browser, css: str) -> int:
+    """Presses of the tabulator until an element has the focus."""
+    for presses in range(1, 100):
+        ActionChains(page).send_keys(Keys.TAB).perform()
+        if page.execute_script("return document.activeElement.matches(arguments[0])", css):
+            return presses
+    raise AssertionError(f"{css} is not reached")
+
+
+def test_text_can_be_read_in_light_and_in_the_dark(page: Browser, photo: Path) -> None:
+    restored(page, photo)
+    for scheme in ("light", "dark"):
+        page.execute_script("document.body.classList.toggle('dark', arguments[0] === 'dark')", scheme)
+        for tab in ("Regions", "Severity", "Compare"):
+            page.tab(tab)
+            assert page.execute_script(CONTRAST) == [], (scheme, tab)
+
+
+def test_a_telephone_shows_all_of_it_without_scrolling_sideways(server: Loopback, photo: Path) -> None:
+    with browser(390, 844) as phone:
+        phone.get(f"{server.url}/studio/")
+        restored(phone, photo)
+        for tab in ("Regions", "Severity", "Compare"):
+            phone.tab(tab)
+            assert phone.execute_script("return document.documentElement.scrollWidth") <= 390, tab
+        wide = "return [...document.querySelectorAll('button, input, img, a')].filter(e => e.checkVisibility()"
+        wide += " && e.getBoundingClientRect().right > 391).map(e => e.outerHTML.slice(0, 120))"
+        assert phone.execute_script(wide) == []

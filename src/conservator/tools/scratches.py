@@ -36,7 +36,8 @@ LEAST = 3
 """Fewest sure pixels of a mark; what is smaller may be grain."""
 
 NEAR = np.ones((3, 3), np.uint8)
-"""A pixel and its neighbours: so far a mark shines into what lies beside it."""
+RIM = np.ones((5, 5), np.uint8)
+"""So far a mark shines into what lies beside it: scans are not sharp."""
 
 Found = NDArray[np.bool_]
 
@@ -69,7 +70,7 @@ def marks(pixels: Pixels) -> Found:
     grown = sure
     for _ in range(GROWTH):
         grown = np.minimum(np.asarray(cv2.dilate(grown, NEAR), np.uint8), likely)
-    return _plausible(np.asarray(cv2.dilate(grown, NEAR)) > 0, sure > 0)
+    return _plausible(np.asarray(cv2.dilate(grown, RIM)) > 0, sure > 0)
 
 
 def _plausible(found: Found, sure: Found) -> Found:

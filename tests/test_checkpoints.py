@@ -116,16 +116,15 @@ def test_cards_say_what_the_descriptor_says(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("architecture", ["ESRGAN", "Compact"])
-def test_networks_that_enlarge_load_and_run_and_are_refused_where_a_photo_keeps_its_size(
-    tmp_path: Path, architecture: str
-) -> None:
+def test_networks_that_enlarge_load_and_run(tmp_path: Path, architecture: str) -> None:
     shape = TINY[architecture] | ({"scale": 4} if architecture == "ESRGAN" else {"upscale": 4})
     made = conservator.add_tool(saved(tmp_path / "large.pth", architecture, **shape))
     assert (made.card.scale, made.card.treats) == (4, ("low_resolution",))
     network = load(tmp_path / "large.pth", made.weights["large"])
     assert network.run(np.zeros((3, 20, 28), np.float32)).shape == (3, 80, 112)
-    with pytest.raises(UsageError, match="large enlarges ×4"):
-        conservator.treat(photo(), "large")
+    before = conservator.open_photo(photo())
+    height, width = before.size
+    assert conservator.treat(before, "large").photo.size == (4 * height, 4 * width)
 
 
 @pytest.mark.parametrize("ending", ["pth", "pt", "safetensors"])

@@ -133,7 +133,7 @@ def test_json_has_a_line_per_photograph_and_stdout_nothing_else(album: Path, tmp
         (["--instruction", "make it purple"], 2, "purple"),
         (["--strength", "3"], 2, "strength"),
         (["--quality", "101"], 2, "quality"),
-        (["--scale", "4"], 2, "scale"),
+        (["--scale", "5"], 2, "scale"),
         (["--ext", "gif"], 2, "gif"),
         (["--mask", "absent.png"], 3, "absent.png"),
         (["-o", "-", "--json"], 2, "standard output"),

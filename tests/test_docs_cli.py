@@ -91,7 +91,7 @@ def test_every_benchmark_that_a_page_names_exists() -> None:
     assert {"throughput", "spatialbench"} <= named <= known
 
 
-@pytest.mark.parametrize("name", ["checkpoints", "policies", "words", "batch"])
+@pytest.mark.parametrize("name", ["checkpoints", "policies", "quality", "words", "batch", "memory"])
 def test_the_examples_of_other_pages_run(name: str, folder: Path, tmp_path_factory: pytest.TempPathFactory) -> None:
     page = (Path(__file__).parent.parent / f"docs/{name}.md").read_text("utf-8")
     with serving(text(steps({"tool": "joint", "treats": ["noise"]}))) as model:

@@ -494,12 +494,6 @@ def test_options_reach_the_tool() -> None:
     assert (treat(custom(shade), samples, severities(samples)) == 0).all()
 
 
-def test_tools_that_enlarge_are_refused_for_now() -> None:
-    samples = picture(20, 20)
-    with pytest.raises(UsageError, match="fake enlarges ×2; wanted a tool of scale 1"):
-        treat(FakeTool(scale=2), samples, severities(samples))
-
-
 def test_a_fake_tool_has_an_honest_card() -> None:
     card: Card = FakeTool(radius=3, multiple_of=4).card
     assert (card.halo, card.multiple_of, card.models) == (3, 4, ())

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 from xml.etree import ElementTree
 
+import cv2
 import numpy as np
 import pytest
 from PIL import Image
@@ -15,10 +16,10 @@ from bench_pictures import clean_pictures, giving, nothing_found, picture
 from conservator.benchmarks import mixbench, plot, spatialbench
 from conservator.benchmarks.commands import app
 from conservator.benchmarks.contest import INPUT
-from conservator.benchmarks.draws import TRACKS, mixed_sample
+from conservator.benchmarks.draws import TRACKS, before_enlarging, mixed_sample
 from conservator.benchmarks.entrants import CONTROLS, STRATEGIES, chosen, entrants
 from conservator.benchmarks.measuring import BEST
-from conservator.benchmarks.photos import photographs, to_bytes, to_unit
+from conservator.benchmarks.photos import Bytes, photographs, to_bytes, to_unit
 from conservator.benchmarks.results import load_result, table, write_result
 from conservator.degradations import INDEX
 from conservator.errors import InputError, UsageError
@@ -35,12 +36,21 @@ def photos(tmp_path: Path) -> list[Path]:
     return photographs(clean_pictures(tmp_path / "clean", 2))
 
 
-def rivals() -> dict[str, Callable[[Sample], Treatment]]:
-    """The truth, the input, and a photograph thrown away."""
+def rivals() -> dict[str, Callable[[Sample, int], Treatment]]:
+    """The truth (of the first picture), the input, and a photograph thrown away."""
+    truth = picture()
+
+    def larger(before: Bytes, scale: int) -> Bytes:
+        size = before.shape[1] * scale, before.shape[0] * scale
+        return np.asarray(cv2.resize(before, size, interpolation=cv2.INTER_CUBIC), np.uint8) if scale > 1 else before
+
+    def known(s: Sample, scale: int) -> Bytes:
+        return truth[: scale * s.clean.shape[0], : scale * s.clean.shape[1]] if scale > 1 else to_bytes(s.clean)
+
     return {
-        "oracle": lambda s: giving(lambda _: to_bytes(s.clean))(to_bytes(s.degraded)),
-        "spatial": lambda s: giving(lambda before: before)(to_bytes(s.degraded)),
-        "joint": lambda s: giving(lambda before: 255 - before)(to_bytes(s.degraded)),
+        "oracle": lambda s, scale: giving(lambda _: known(s, scale))(to_bytes(s.degraded)),
+        "spatial": lambda s, scale: giving(lambda before: larger(before, scale))(to_bytes(s.degraded)),
+        "joint": lambda s, scale: giving(lambda before: 255 - larger(before, scale))(to_bytes(s.degraded)),
     }
 
 
@@ -62,8 +72,6 @@ def test_agenticirs_sixteen_combinations_are_inflicted_in_order_and_alike_every_
 
 
 def test_low_resolution_enters_at_a_quarter_of_the_size_and_leaves_at_full_size() -> None:
-    import cv2
-
     clean = to_unit(picture())
     sample = mixed_sample(clean, 0, 0, ("A", COMBINATIONS["A"].index(("rain", "low_resolution"))))
     assert sample.degraded.shape == clean.shape
@@ -71,6 +79,13 @@ def test_low_resolution_enters_at_a_quarter_of_the_size_and_leaves_at_full_size(
     quarter = cv2.resize(sample.without(["low_resolution"]), (32, 24), interpolation=cv2.INTER_CUBIC)
     back = cv2.resize(quarter, (128, 96), interpolation=cv2.INTER_CUBIC)
     assert np.abs(sample.degraded - np.clip(back, 0, 1)).max() < 1.5 / 255
+    small = before_enlarging(sample)
+    assert small is not None and np.array_equal(small.degraded, np.clip(quarter, 0, 1))
+    assert small.truth[INDEX["rain"]].mean() == pytest.approx(sample.truth[INDEX["rain"]].mean(), rel=0.05)
+    assert not small.truth[INDEX["low_resolution"]].any(), "what is small is not blurred"
+    treatment = entrants(nothing_found)["spatial"](small, 4)
+    assert treatment.photo.size == clean.shape[:2]
+    assert before_enlarging(mixed_sample(clean, 0, 0, ("A", COMBINATIONS["A"].index(("noise", "jpeg"))))) is None
 
 
 # who enters
@@ -78,7 +93,7 @@ def test_low_resolution_enters_at_a_quarter_of_the_size_and_leaves_at_full_size(
 
 def test_everybody_can_enter_by_name() -> None:
     every = entrants(nothing_found)
-    assert set(POLICIES) | set(CONTROLS) | set(STRATEGIES) == set(every)
+    assert set(POLICIES) | set(CONTROLS) | set(STRATEGIES) | {"learned_critic"} == set(every)
     assert list(chosen(["qagent", "spatial"])) == ["qagent", "spatial"]
     assert list(chosen(["all"])) == list(every)
     with pytest.raises(UsageError, match=r"no policy mars.*mair"):
@@ -90,7 +105,7 @@ def test_entrants_know_what_they_are_told_and_no_more(name: str) -> None:
     """On a photograph where the perceiver finds nothing, only those who are told can do anything."""
     small = to_unit(picture(size=(48, 64)))
     sample = mixed_sample(small, 0, 0, ("A", COMBINATIONS["A"].index(("noise", "jpeg"))))
-    treatment = entrants(nothing_found)[name](sample)
+    treatment = entrants(nothing_found)[name](sample, 1)
     assert bool(treatment.record.data["plan"]) == ("true_maps" in name)
 
 
@@ -103,7 +118,8 @@ def test_mixbench_ranks_what_is_known(photos: list[Path], tmp_path: Path) -> Non
     for group in "BC":
         rows = {row["policy"]: row for row in result.summary[f"group {group}: policies"]}
         assert rows["oracle"]["psnr_db"] == BEST and rows["oracle"]["gmsd"] == 0
-        assert rows[INPUT]["gain_db"] == rows["spatial"]["gain_db"] == 0 and rows["spatial"]["gmsd"] > 0
+        assert rows[INPUT]["gain_db"] == 0 < rows["spatial"]["gmsd"]
+        assert abs(rows["spatial"]["gain_db"]) < 0.3, "the small one has 8 bits, and so has no overshoot"
         assert rows["joint"]["worse_percent"] >= 75 and rows["joint"]["identical_in_clean_percent"] is None
         others = {row["against"]: row for row in result.summary[f"group {group}: spatial against the others"]}
         assert others["oracle"]["mean_db"] < -10 and others["oracle"]["worse_percent"] == 100

@@ -145,7 +145,7 @@ def test_sixteen_bits_and_transparency_survive(tmp_path):
     ("arguments", "error"),
     [
         ({"policy": "magic"}, UsageError),
-        ({"scale": 4}, UsageError),
+        ({"scale": 5}, UsageError),
         ({"strength": 3.0}, UsageError),
         ({"strength": float("nan")}, UsageError),
         ({"instruction": "make it pop"}, UsageError),

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from bench_pictures import clean_pictures, nothing_found, picture
 from conservator.benchmarks import peers, toolbench
@@ -81,10 +82,36 @@ def test_known_tools_get_the_marks_they_deserve(folder: Path, water: Path, tmp_p
 
 def test_every_task_has_a_tool_that_treats_its_damage(clean: np.ndarray[Any, np.dtype[np.float32]]) -> None:
     for task in TASKS:
-        assert task.draw is not None and task.peers
+        tool = TOOLS.get(task.tool)
+        assert task.peers
+        if task.draw is None:
+            assert task.scale in tool.scales and tool.card.scale > 1
+            continue
         (damage,) = task.draw(np.random.default_rng(0))
-        assert TOOLS.get(task.tool).card.treats == (damage.kind,)
+        assert tool.card.treats == (damage.kind,)
     assert len({task.name for task in TASKS}) == len(TASKS)
+
+
+def test_enlarging_is_measured_as_papers_measure_it(folder: Path) -> None:
+    found = run(photographs(folder), tasks=[toolbench.enlarging(3)], ours=lambda task: {TOLD: lambda case: case.truth})
+    rows = [row for row in found.rows if row["photo"] == "0.png"]
+    assert [row["method"] for row in rows] == [INPUT, TOLD, "bicubic (Pillow)", "Lanczos (Pillow)"]
+    truth = to_unit(picture(0))
+    truth = truth[: truth.shape[0] // 3 * 3, : truth.shape[1] // 3 * 3]
+    size = truth.shape[1] // 3, truth.shape[0] // 3
+    small = Image.fromarray(to_bytes(truth)).resize(size, Image.Resampling.BICUBIC)
+    bicubic = to_unit(np.asarray(small.resize(truth.shape[1::-1], Image.Resampling.BICUBIC)))
+    error = ((bicubic - truth) * 255)[3:-3, 3:-3].astype(np.float64) @ [0.256789, 0.504129, 0.097906]
+    assert rows[2]["luma_db"] == pytest.approx(10 * np.log10(255**2 / np.square(error).mean()), abs=1e-3)
+    assert rows[1]["luma_db"] == rows[1]["psnr_db"] == 100 and rows[0]["gain_db"] == 0
+    assert [row["method"] for row in found.summary["super_resolution: luma"]] == [row["method"] for row in rows]
+
+
+def test_our_enlarger_is_given_the_small_photograph(folder: Path) -> None:
+    found = run(photographs(folder, 1), tasks=[toolbench.enlarging(2)])
+    rows = {row["method"]: row for row in found.rows}
+    assert list(rows) == [INPUT, BLIND, "bicubic (Pillow)", "Lanczos (Pillow)"], "nobody can be told more"
+    assert abs(rows[BLIND]["psnr_db"] - rows["bicubic (Pillow)"]["psnr_db"]) < 2, "in the right place"
 
 
 def test_our_tools_are_told_what_can_be_told() -> None:

@@ -1,4 +1,4 @@
-"""The networks: two perceivers, the spatially prompted restorer, the tone network."""
+"""The networks: perceivers, the spatially prompted restorer, the enlarger, the tone network, the planner."""
 
 from __future__ import annotations
 
@@ -7,6 +7,8 @@ import math
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
+
+from conservator.pixels.enlarge import taps
 
 LUMA = (0.299, 0.587, 0.114)
 CELL = 8
@@ -58,7 +60,11 @@ class FeatureNetwork(nn.Module):
 
     def features(self, image: Tensor) -> Tensor:
         """Normalised features, clipped at four deviations."""
-        return ((self.stem(image) - self.centre) / self.spread).clamp(-4, 4)
+        return self.normalised(self.stem(image))
+
+    def normalised(self, features: Tensor) -> Tensor:
+        """What the stem gave, in deviations from the mean."""
+        return ((features - self.centre) / self.spread).clamp(-4, 4)
 
 
 class Perceiver(FeatureNetwork):
@@ -405,6 +411,58 @@ class Restorer(nn.Module):
         return image + gate * residual
 
 
+class Enlarger(nn.Module):
+    """Residual blocks at the photograph's own size, which every scale shares, and a small head for each.
+
+    output = cubic interpolation + residual, both made as a plane per phase and then shuffled into place.
+    """
+
+    SCALES = (2, 3, 4)
+    ends = ("enter", "heads")
+
+    def __init__(self, width: int = 48, depth: int = 4) -> None:
+        super().__init__()
+        self.enter = nn.Conv2d(3, width, 3, padding=1)
+        self.body = nn.Sequential(*[ResidualBlock(width) for _ in range(depth)])
+        self.heads = nn.ModuleList(nn.Conv2d(width, 3 * scale**2, 3, padding=1) for scale in self.SCALES)
+        with torch.no_grad():  # as in Restorer
+            self.enter.weight *= 6
+        for head, scale in zip(self.heads, self.SCALES, strict=True):
+            nn.init.zeros_(head.weight)
+            nn.init.zeros_(head.bias)
+            self.register_buffer(f"cubic{scale}", _cubic(scale).repeat(3, 1, 1, 1), persistent=False)
+
+    def forward(self, image: Tensor) -> tuple[Tensor, ...]:
+        """image (N, 3, H, W) in [0, 1] → (N, 3, s·H, s·W) for every scale s."""
+        features = self._features(image)
+        return tuple(self._head(image, features, scale) for scale in self.SCALES)
+
+    def enlarged(self, image: Tensor, scale: int) -> Tensor:
+        """One of them, without the work for the others."""
+        return self._head(image, self._features(image), scale)
+
+    def interpolated(self, image: Tensor, scale: int) -> Tensor:
+        """Cubic interpolation alone."""
+        return F.pixel_shuffle(self._planes(image, scale), scale)
+
+    def _features(self, image: Tensor) -> Tensor:
+        return self.body(self.enter(image - 0.5))
+
+    def _head(self, image: Tensor, features: Tensor, scale: int) -> Tensor:
+        residual = self.heads[self.SCALES.index(scale)](features).float()
+        return F.pixel_shuffle(self._planes(image, scale) + residual, scale)
+
+    def _planes(self, image: Tensor, scale: int) -> Tensor:
+        padded = F.pad(image, (2, 2, 2, 2), mode="replicate")
+        return F.conv2d(padded, self.get_buffer(f"cubic{scale}"), groups=3)
+
+
+def _cubic(scale: int) -> Tensor:
+    """The interpolation of `conservator.pixels.enlarge` as kernels (scale², 1, 5, 5), one for each place in a pixel."""
+    weights = torch.from_numpy(taps(scale))
+    return torch.einsum("iy,jx->ijyx", weights, weights).reshape(scale**2, 1, 5, 5)
+
+
 class ToneNetwork(FeatureNetwork):
     """From the shrunk frame and the severities of haze and exposure to the parameters of a closed-form inverse.
 
@@ -526,3 +584,27 @@ class ScratchFinder(nn.Module):
         y2 = self.decode2(x2 + F.pixel_shuffle(self.up2(x3), 2))
         y1 = self.decode1(x1 + F.pixel_shuffle(self.up1(y2), 2))
         return F.pixel_shuffle(self.leave(F.relu(y1)).float(), 2)
+
+
+class PlanNetwork(nn.Module):
+    """A plan from a few numbers: which tool at each place, or none any more, and how strong each tool would be there.
+
+    (N, features) → logits (N, places, tools + 1), the last one for stopping; strengths (N, places, tools) in [0.4, 1.6]
+    """
+
+    def __init__(self, features: int, tools: int, places: int, width: int = 96) -> None:
+        super().__init__()
+        self.places, self.tools = places, tools
+        self.body = nn.Sequential(
+            nn.Linear(features, width), nn.GELU(), nn.Linear(width, width), nn.GELU(), nn.Dropout(0.1)
+        )
+        self.choice = nn.Linear(width, places * (tools + 1))
+        self.amount = nn.Linear(width, places * tools)
+        nn.init.zeros_(self.amount.weight)
+        nn.init.zeros_(self.amount.bias)
+
+    def forward(self, features: Tensor) -> tuple[Tensor, Tensor]:
+        seen = self.body(features)
+        choice = self.choice(seen).reshape(-1, self.places, self.tools + 1)
+        amount = self.amount(seen).reshape(-1, self.places, self.tools)
+        return choice, 1 + 0.6 * torch.tanh(amount)

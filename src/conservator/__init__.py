@@ -24,6 +24,7 @@ if TYPE_CHECKING:
         UsageError,
     )
     from conservator.folders.batch import batch
+    from conservator.memory import Memory
     from conservator.photo import Photo, open_photo
     from conservator.record import Record
     from conservator.selection import select
@@ -34,6 +35,7 @@ __version__ = "0.1.0"
 
 _HOME = {
     "Diagnosis": "diagnosis",
+    "Memory": "memory",
     "Photo": "photo",
     "open_photo": "photo",
     "Record": "record",
@@ -53,6 +55,7 @@ __all__ = [
     "ConservatorError",
     "Diagnosis",
     "InputError",
+    "Memory",
     "ModelMissing",
     "OutputError",
     "Photo",

@@ -15,7 +15,7 @@ from numpy.typing import ArrayLike, NDArray
 
 
 class Stage(StrEnum):
-    """Where damage enters a photograph; treated in this order, last damage first (MAIR, 2503.09403, and the surface)."""
+    """Where damage enters a photograph; treated in this order, last damage first (MAIR, 2503.09403)."""
 
     COMPRESSION = "compression"
     SURFACE = "surface"  # of the print or negative, before it is scanned

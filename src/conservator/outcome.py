@@ -1,4 +1,4 @@
-"""What a step did, or would do."""
+"""What a step did, or would do, and versions to return to."""
 
 from __future__ import annotations
 
@@ -9,13 +9,24 @@ from typing import NamedTuple
 import numpy as np
 
 from conservator.degradations import BY_NAME, Sight
+from conservator.diagnosis import Diagnosis
 from conservator.errors import ConservatorError
-from conservator.pixels.types import Maps
+from conservator.pixels.types import Maps, Samples
 from conservator.plan import Step
 from conservator.quality.critic import Opinion
 from conservator.quality.guard import Verdict
 
 NO_OPINION = Opinion(0.0, 0.0, "nothing was treated")
+
+
+@dataclass(frozen=True, eq=False)
+class State:
+    """A version of the photo to return to, and the steps that led there."""
+
+    samples: Samples
+    key: str
+    diagnosis: Diagnosis
+    steps: tuple[Step, ...]
 
 
 class Judgement(NamedTuple):

@@ -31,18 +31,19 @@ class Proxy(NamedTuple):
     maps: Maps
 
 
-def proxies(samples: Samples, maps: Maps, expected: Maps) -> list[Proxy]:
+def proxies(samples: Samples, maps: Maps, expected: Maps, crops: int = CROPS) -> list[Proxy]:
     """Native crops where most of the local damage is, and the frame shrunk when it is to be treated for the rest.
 
     samples   uint16 (H, W, 3)
     maps      float32 (D, h, w), what a step is to treat
     expected  float32 (D, h, w), how much damage is believed to be where
+    crops     most native ones
     """
     found = []
     local, rest = maps * _LOCAL, maps * ~_LOCAL
     if local.any():
         weight = np.where(local > 0, expected, 0).sum(axis=0)
-        found += [Proxy(samples[_pixels(cells)], local[(slice(None), *cells)]) for cells in _windows(weight)]
+        found += [Proxy(samples[_pixels(cells)], local[(slice(None), *cells)]) for cells in _windows(weight, crops)]
     if rest.any():
         small = to_samples(thumbnail(samples, SHRUNK))
         grid = -(-small.shape[0] // CELL), -(-small.shape[1] // CELL)
@@ -51,11 +52,11 @@ def proxies(samples: Samples, maps: Maps, expected: Maps) -> list[Proxy]:
     return found
 
 
-def _windows(weight: Mask) -> Iterator[tuple[slice, slice]]:
+def _windows(weight: Mask, crops: int) -> Iterator[tuple[slice, slice]]:
     """Windows of cells that hold most of a weight (h, w), not overlapping, the heaviest first; at least one."""
     height, width = (min(CROP // CELL, n) for n in weight.shape)
     left = weight.astype(np.float64)
-    for count in range(CROPS):
+    for count in range(crops):
         sums = _sums(left, height, width)
         top, start = (int(i) for i in np.unravel_index(sums.argmax(), sums.shape))
         if count and sums[top, start] <= 0:

@@ -89,7 +89,7 @@ class _Stopwatch:
 class Record:
     """What was done to a photo, complete enough to do it again.
 
-    data   JSON object: schema, versions, input, output, call, seed, models, diagnosis, after, events,
+    data   JSON object: schema, versions, input, output, call, seed, models, diagnosis, after, memory, events,
            plan (the steps that were kept), cannot_treat, timings, budget
     """
 

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
 import numpy as np
 
+from conservator.errors import UsageError
 from conservator.pixels.types import Mask
 
 WHOLE = "whole"
@@ -40,3 +41,15 @@ class Region:
     def clean(self) -> bool:
         """True when nothing ails the region."""
         return not self.severities
+
+
+def area(chosen: Iterable[str], regions: Iterable[Region]) -> Mask | float:
+    """Where some of the regions are: their masks added, at most 1; 1.0 for the frame. UsageError for an unknown id."""
+    ids = tuple(chosen)
+    if ids in ((WHOLE,), (EVERYWHERE,)):
+        return 1.0
+    masks = {region.id: region.mask for region in regions}
+    if unknown := [one for one in ids if one not in masks]:
+        wanted = f"some of {sorted(masks)}, {WHOLE!r} or {EVERYWHERE!r}"
+        raise UsageError(f"regions {unknown}", wanted, "see the diagnosis")
+    return np.asarray(np.clip(sum(masks[one] for one in ids), 0.0, 1.0), np.float32)

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from collections.abc import Callable
 
 import numpy as np
 
@@ -12,17 +11,18 @@ from conservator.cache import Cache, key_of
 from conservator.degradations import BY_NAME, INDEX, NAMES, TOLD, Sight
 from conservator.diagnosis import Diagnosis
 from conservator.errors import ToolFailed, UsageError
-from conservator.outcome import Judgement, Outcome
+from conservator.memory import Memory
+from conservator.outcome import Judgement, Outcome, State
 from conservator.perception import observe
 from conservator.photo import Photo
-from conservator.pixels.reduce import mask_cells
+from conservator.pixels.reduce import mask_cells, shrunk
 from conservator.pixels.types import Maps, Mask, Samples
 from conservator.plan import CannotTreat, Plan, Step
 from conservator.proxies import Proxy, proxies
 from conservator.quality.critic import Critic, View, severity_fall, severity_left
 from conservator.quality.guard import examine_samples
 from conservator.record import Ledger
-from conservator.regions import EVERYWHERE, WHOLE
+from conservator.regions import EVERYWHERE, area
 from conservator.selection import Selector
 from conservator.terms import Budget, Limits
 from conservator.tools import engine
@@ -33,18 +33,12 @@ from conservator.work import Work
 Perceiver = Callable[[Samples], Diagnosis]
 
 
-@dataclass(frozen=True, eq=False)
-class State:
-    """A version of the photo to return to, and the steps that led there."""
-
-    samples: Samples
-    key: str
-    diagnosis: Diagnosis
-    steps: tuple[Step, ...]
-
-
 class Session:
-    """One treatment. Held are the original, the previous and the current version, and what states somebody keeps."""
+    """One treatment. Held are the original, the previous and the current version, and what states somebody keeps.
+
+    tools      keep the photo's size: policies choose among them
+    enlargers  do not; a step of theirs is the last one, and the diagnosis stays that of the photo before it
+    """
 
     def __init__(
         self,
@@ -57,10 +51,12 @@ class Session:
         cache: Cache | None = None,
         perceiver: Perceiver = observe,
         critic: Critic = severity_fall,
+        memory: Memory | None = None,
     ) -> None:
-        self.photo, self.tools, self.perceiver, self.critic = photo, tools, perceiver, critic
+        self.photo, self.perceiver, self.critic = photo, perceiver, critic
+        self.enlargers, self.tools = tools.enlargers, tools.without(*tools.enlargers.names)
         self.limits, self.budget = limits or Limits(), budget or Budget()
-        self.ledger, self.cache = ledger or Ledger(), cache or Cache()
+        self.ledger, self.cache, self.memory = ledger or Ledger(), cache or Cache(), memory
         self.samples: Samples = photo.samples
         self.steps: list[Step] = []
         self.cannot: list[CannotTreat] = []
@@ -84,9 +80,11 @@ class Session:
         """Run a step, look again and compare; the result is current until `take_back`.
 
         A tool that fails costs only its step: the photo is unchanged and the outcome says so.
-        Raises UsageError when the step names an unknown tool, region or kind.
+        Raises UsageError when the step names an unknown tool, region or kind, or follows one that enlarged.
         """
-        tool = self.tools.get(step.tool)
+        tool = self.tool(step)
+        if self.scale > 1:
+            raise UsageError(f"{tool.name} after enlarging", "enlarging as the last step", "change the order")
         maps = self.plan_maps(step)
         self.budget.calls += 1
         self.ledger.add("step_started", **step.to_dict())
@@ -101,11 +99,15 @@ class Session:
         judged = self._judged(maps)
         self._previous = self.state
         with self.ledger.timed("guard"):
-            verdict = examine_samples(self.samples, treated, np.asarray(judged.any(axis=0)))
+            alike, touched = shrunk(treated, self.photo.size), np.asarray(judged.any(axis=0))
+            verdict = examine_samples(self.samples, alike, touched if alike is treated else None)
         before = View(self.samples, self.diagnosis)
         self.samples, self._key = treated, key
-        self.diagnosis = self._look(treated)
-        outcome = Outcome.of(step, judged, [self._judge(before, View(treated, self.diagnosis), judged)], verdict)
+        if self.scale > 1:
+            outcome = Outcome(step, verdict=verdict)
+        else:
+            self.diagnosis = self._look(treated)
+            outcome = Outcome.of(step, judged, [self._judge(before, View(treated, self.diagnosis), judged)], verdict)
         self.work.done(time.perf_counter() - begun, maps)
         self._report(outcome)
         return outcome
@@ -132,6 +134,15 @@ class Session:
         return outcome
 
     @property
+    def scale(self) -> int:
+        """How many times larger than it came the photo is by now, along a side."""
+        return int(self.samples.shape[0] // self.photo.size[0])
+
+    def tool(self, step: Step) -> Tool:
+        """The tool of a step; UsageError when there is none of that name."""
+        return (self.enlargers if step.tool in self.enlargers else self.tools).get(step.tool)
+
+    @property
     def state(self) -> State:
         """The photo as it is now, to come back to with `return_to`."""
         return State(self.samples, self._key, self.diagnosis, tuple(self.steps))
@@ -156,7 +167,8 @@ class Session:
         """Make the step part of the plan."""
         self.steps.append(outcome.step)
         self._previous = None
-        self.ledger.add("kept", tool=outcome.step.tool, gain=round(outcome.gain, 4))
+        larger = {"scale": self.scale} if self.scale > 1 else {}
+        self.ledger.add("kept", tool=outcome.step.tool, gain=round(outcome.gain, 4), **larger)
 
     def take_back(self, outcome: Outcome, reason: str) -> None:
         """Return to the state before the last step."""
@@ -208,15 +220,17 @@ class Session:
 
         Masks, and the places that wishes name, are not in it: the engine keeps to them by the pixel.
 
-        A kind that nothing perceives is treated in full: whoever asks for its tool has seen it.
+        A kind that nothing perceives is treated in full: whoever asks for its tool has seen it. So is a photo that is
+        enlarged, whatever damage the wishes are about.
         """
         maps = np.zeros_like(self.diagnosis.maps)
-        where, uniform = self._where(step.regions), step.regions == (EVERYWHERE,)
+        where, uniform = area(step.regions, self.diagnosis.regions), step.regions == (EVERYWHERE,)
         for kind in step.treats:
             if kind not in INDEX:
                 raise UsageError(f"degradation {kind!r}", f"one of {', '.join(NAMES)}")
-            factor = step.strength * self.limits.strength * self.limits.wishes.strength(kind)
-            maps[INDEX[kind]] = np.clip(self._found(kind, uniform) * factor, 0.0, 1.0) * where
+            asked = self._found(kind, uniform) * self.limits.wishes.strength(kind)
+            severity = (1.0 if step.tool in self.enlargers else asked) * step.strength * self.limits.strength
+            maps[INDEX[kind]] = np.clip(severity, 0.0, 1.0) * where
         return maps
 
     def _found(self, kind: str, uniform: bool = False) -> Mask | float:
@@ -241,17 +255,6 @@ class Session:
         both = {id(share): share * mask for share in shares.values()}
         return {kind: both[id(shares[kind])] if kind in shares else mask for kind in NAMES}
 
-    def _where(self, regions: Iterable[str]) -> Mask | float:
-        chosen = tuple(regions)
-        if chosen in ((WHOLE,), (EVERYWHERE,)):
-            return 1.0
-        masks = {r.id: r.mask for r in self.diagnosis.regions}
-        unknown = [r for r in chosen if r not in masks]
-        if unknown:
-            wanted = f"some of {sorted(masks)}, {WHOLE!r} or {EVERYWHERE!r}"
-            raise UsageError(f"regions {unknown}", wanted, "see the diagnosis")
-        return np.asarray(np.clip(sum(masks[r] for r in chosen), 0.0, 1.0), np.float32)
-
     def _judged(self, maps: Maps) -> Maps:
         """Maps without the cells that masks and wishes leave nothing of."""
         judged = maps.copy()
@@ -265,12 +268,14 @@ class Session:
         if found is not None:
             self.ledger.add("reused", tool=step.tool, key=key[:16])
             return found, key
+        mask = self.limits.mask
+        weights = self._weights if step.tool in self.tools else {} if mask is None else dict.fromkeys(NAMES, mask)
         treated = engine.apply(
-            self.tools.get(step.tool),
+            self.tool(step),
             self.samples,
             maps,
             self.diagnosis.guide,
-            strength_mask={kind: mask for kind, mask in self._weights.items() if kind in step.treats},
+            strength_mask={kind: mask for kind, mask in weights.items() if kind in step.treats},
             options=step.options,
             tile=self.limits.tile,
             on_tile=lambda done, total: self.ledger.progress("tile", tool=step.tool, done=done, total=total),

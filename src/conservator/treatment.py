@@ -5,7 +5,8 @@ from __future__ import annotations
 import hashlib
 import platform
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from contextlib import closing
+from dataclasses import dataclass, replace
 from importlib import metadata
 from pathlib import Path
 from typing import Any
@@ -17,6 +18,7 @@ from conservator.cache import Cache
 from conservator.diagnosis import Diagnosis
 from conservator.errors import InputError, UsageError
 from conservator.masks import Masks, combined, read_masks, recorded_masks
+from conservator.memory import Memory, opened
 from conservator.models.catalogue import MODELS
 from conservator.models.devices import device
 from conservator.models.runtime import set_threads
@@ -24,9 +26,10 @@ from conservator.perception import observe
 from conservator.photo import Photo, Source, open_photo, save
 from conservator.pixels.types import Pixels, Samples
 from conservator.plan import Step
-from conservator.policies import Policy, policy_named
+from conservator.policies import LEARNING, Policy, policy_named
+from conservator.policies.enlarging import Enlarge, check_size, enlarging
 from conservator.policies.scripted import ScriptedPolicy
-from conservator.record import SCHEMA, Ledger, Listener, Record
+from conservator.record import SCHEMA, Event, Ledger, Listener, Record
 from conservator.selection import MaskSource, Outlined, outlined
 from conservator.session import Perceiver, Session
 from conservator.terms import Budget, Limits
@@ -42,7 +45,7 @@ class Treatment:
     original   the photo as it came in
     photo      the photo after treatment
     diagnosis  what was wrong before
-    after      what is left
+    after      what is left, seen before the photo was enlarged
     record     everything that was done
     """
 
@@ -91,6 +94,7 @@ def restore(
     seed: int = 0,
     ledger: str | Path | None = None,
     cache: str | Path | None = None,
+    memory: Memory | str | Path | None = None,
     on_event: Listener | None = None,
     perceiver: Perceiver = observe,
 ) -> Treatment:
@@ -98,10 +102,12 @@ def restore(
 
     photo        path, bytes, stream, PIL image, array or Photo
     policy       name of a policy, or a callable on a Session
-    strength     multiplies what the diagnosis asks for, in [0, 2]; 0 changes nothing
+    scale        enlarge so many times along a side, last of all and once: 2, 3 or 4, or what an added network makes
+    strength     multiplies what the diagnosis asks for, in [0, 2]; 0 changes nothing, and enlarges by interpolation
     instruction  plain words: "remove the rain, keep the grain"
     mask         what is treated: a picture, array, COCO, GeoJSON or SVG, or several with strengths, see `MaskLike`
-    protect      what is left alone, likewise; where a mask is 1 (white), pixels stay identical to the byte
+    protect      what is left alone, likewise; where a mask is 1 (white), pixels stay identical to the byte, or are
+                 interpolated where the photo is enlarged
     prefer       names of tools that get what they treat to themselves, added ones too (see `add_tool`)
     regions      who draws the regions: "sam:PATH" (see `selection.source_named`) or a mask source; None: the perceiver
     max_calls    most tool calls
@@ -109,13 +115,12 @@ def restore(
     tile         side of the tiles in px (512): less memory when smaller, same result
     ledger       JSONL file that receives events as they happen
     cache        folder for intermediate results; in memory by default
+    memory       experience to use and to add to, for policies that search: a `Memory`, or the file of one
     on_event     called with every event
     perceiver    what diagnoses samples; the shipped networks by default
 
     Raises InputError, UsageError, ModelMissing.
     """
-    if scale != 1:
-        raise UsageError(f"scale={scale}", "scale=1", "this version restores at the photo's own size")
     if not 0.0 <= strength <= 2.0:
         raise UsageError(f"strength={strength}", "a number in [0, 2]")
     call = {
@@ -125,15 +130,18 @@ def restore(
         "prefer": [prefer] if isinstance(prefer, str) else list(prefer) or None,
     }  # fmt: skip
     chosen = policy_named(policy) if isinstance(policy, str) else policy
+    if memory is not None and isinstance(policy, str) and policy not in LEARNING:
+        raise UsageError(f"a memory for policy {policy!r}", f"one that searches: {', '.join(LEARNING)}", "name one")
     wishes = parse(instruction)
-    tools = preferring(prefer)
+    tools = preferring(prefer, scale)
+    last = Enlarge(enlarging(tools.enlarging(scale), scale)) if scale != 1 else None
     set_threads(threads)
     look = outlined(regions, perceiver)
     call["regions"] = look.source.name if isinstance(look, Outlined) else None
-    book = Ledger(ledger, on_event)
-    try:
+    with opened(memory) as known, closing(Ledger(ledger, on_event)) as book:
         with book.timed("decode"):
             original = open_photo(photo)
+            check_size(original, scale)
             name = _file_name(original)
             drawn, protected = (read_masks(given, original.size, photo=name) for given in (mask, protect))
             limits = Limits(strength, wishes, combined(drawn, protected), tile or 512)
@@ -146,11 +154,12 @@ def restore(
             ledger=book,
             cache=Cache(cache) if cache is not None else None,
             perceiver=look,
+            memory=known,
         )
         chosen(session)
+        if last is not None and session.scale == 1:
+            last(session)
         return _treatment(session, call, seed)
-    finally:
-        book.close()
 
 
 def diagnose(photo: Source, *, regions: str | MaskSource | None = None, threads: int | None = None) -> Diagnosis:
@@ -167,6 +176,7 @@ def treat(
     tool: str,
     *,
     strength: float | None = None,
+    scale: int | None = None,
     mask: Masks | None = None,
     protect: Masks | None = None,
     tile: int | None = None,
@@ -176,13 +186,21 @@ def treat(
 ) -> Treatment:
     """Apply one tool, shipped or added, where its damage is found; `strength` multiplies the estimated severity.
 
+    scale  enlarge so many times, with the tool itself where it enlarges, which then need not be told
+
     Raises UsageError when there is no such tool or it does not take an option.
     """
-    card = find(tool).card
-    step = Step(tool, card.treats, options=options, reason="asked for")
+    chosen = find(tool)
+    policy: Policy
+    if chosen.card.scale > 1:
+        scale = chosen.card.scale if scale is None else scale
+        step = enlarging(chosen, scale)
+        policy = Enlarge(replace(step, options={**chosen.checked(options), **step.options}))
+    else:
+        policy = ScriptedPolicy([Step(tool, chosen.card.treats, options=options, reason="asked for")])
     return restore(
-        photo, policy=ScriptedPolicy([step]), strength=1.0 if strength is None else strength, mask=mask,
-        protect=protect, prefer=() if tool in TOOLS else tool, tile=tile, threads=threads, on_event=on_event,
+        photo, policy=policy, scale=1 if scale is None else scale, strength=1.0 if strength is None else strength,
+        mask=mask, protect=protect, prefer=() if tool in TOOLS else tool, tile=tile, threads=threads, on_event=on_event,
     )  # fmt: skip
 
 
@@ -210,7 +228,7 @@ def replay(
     )
     steps = [Step.from_dict(s) for s in data["plan"]]
     treatment = restore(original, policy=ScriptedPolicy(steps), strength=call["strength"],
-                        instruction=call["instruction"], tile=call["tile"],
+                        instruction=call["instruction"], tile=call["tile"], scale=call["scale"],
                         mask=drawn, protect=protected, prefer=call.get("prefer") or (),
                         regions=call.get("regions"))  # fmt: skip
     found, wanted = treatment.record.data["output"]["sha256"], data["output"]["sha256"]
@@ -248,7 +266,7 @@ def _treatment(session: Session, call: dict[str, Any], seed: int) -> Treatment:
 
 def _record(session: Session, photo: Photo, call: dict[str, Any], seed: int) -> Record:
     original, ledger = session.photo, session.ledger
-    tools = [session.tools.get(step.tool) for step in session.steps]
+    tools = [session.tool(step) for step in session.steps]
     shipped = {"perceiver_local", "perceiver_frame"}.union(*(tool.card.models for tool in tools))
     models = {name: MODELS[name].sha256 for name in shipped}
     for tool in tools:
@@ -266,12 +284,13 @@ def _record(session: Session, photo: Photo, call: dict[str, Any], seed: int) -> 
                 "container": original.container,
                 "depth": original.depth,
             },
-            "output": {"sha256": _digest(photo.samples), "unchanged": photo is original},
+            "output": {"sha256": _digest(photo.samples), "size": list(photo.size), "unchanged": photo is original},
             "call": call,
             "seed": seed,
             "models": dict(sorted(models.items())),
             "diagnosis": session.first.to_dict(),
             "after": session.diagnosis.to_dict(),
+            "memory": _experience(ledger.events),
             "events": ledger.events,
             "plan": plan["steps"],
             "cannot_treat": plan["cannot_treat"],
@@ -287,6 +306,14 @@ def _record(session: Session, photo: Photo, call: dict[str, Any], seed: int) -> 
             },
         }
     )
+
+
+def _experience(events: Sequence[Event]) -> dict[str, Any] | None:
+    """Which experience was used and what was learned; None without a memory."""
+    told = {e["type"]: {k: v for k, v in e.items() if k not in ("seq", "at", "type")} for e in events}
+    if "recalled" not in told:
+        return None
+    return {"recalled": told["recalled"], "learned": told["learned"]["decisions"]}
 
 
 def _digest(samples: Samples) -> str:

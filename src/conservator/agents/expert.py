@@ -46,13 +46,16 @@ def every_step(session: Session, kinds: Iterable[str], region: str = WHOLE) -> l
 
 
 def agenda(session: Session, expert: Expert) -> list[str]:
-    """Kinds that ail the photo and that the expert has a step for; the others are named as left alone."""
+    """Kinds that ail the photo and that the expert has a step for; the others are named as left alone.
+
+    What somebody else has named as left alone stays so.
+    """
     able = {kind: bool(expert(session, kind)) for kind in session.wanted()}
     named = {left.degradation for left in session.cannot}
     for kind, can in able.items():
         if not can and kind not in named:
-            session.cannot_treat(kind, "no tool for it is installed")
-    return [kind for kind, can in able.items() if can]
+            session.cannot_treat(kind, "no tool treats it at the photo's own size")
+    return [kind for kind, can in able.items() if can and kind not in named]
 
 
 def _distinct(pairs: Iterable[tuple[Hashable, T]]) -> list[T]:

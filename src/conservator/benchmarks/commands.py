@@ -102,6 +102,33 @@ def compare(
 
 
 @app.command()
+def memory(
+    clean: Clean,
+    policies: Policies = "agenticir",
+    rolls: Annotated[str, typer.Option(help="What the stream suffers: camera or combinations.")] = "camera",
+    empty: Annotated[bool, typer.Option("--empty", help="Begin without the shipped experience.")] = False,
+    seed: Seed = 0,
+    limit: Limit = None,
+    threads: Threads = None,
+    output: Output = None,
+) -> None:
+    """Tool calls and gain with and without a memory, on a stream of similar photographs."""
+    from conservator.benchmarks.photos import photographs
+    from conservator.benchmarks.stream import ROLLS, run
+    from conservator.policies import LEARNING
+
+    bound_threads(threads)
+    names = LEARNING if policies == "all" else [name.strip() for name in (policies or "").split(",")]
+    if unknown := [name for name in names if name not in LEARNING]:
+        raise UsageError(f"a memory for {', '.join(unknown)}", f"some of {', '.join(LEARNING)}")
+    if rolls not in ROLLS:
+        raise UsageError(f"--rolls {rolls}", f"one of {', '.join(ROLLS)}")
+    found = run(photographs(clean, limit), policies=names, rolls=rolls, shipped=not empty, seed=seed, on_row=_tell)
+    special = [*([] if list(names) == ["agenticir"] else names), *([] if rolls == "camera" else [rolls])]
+    _finish("-".join(["memory", *special]), found, seed, output)
+
+
+@app.command()
 def perception(
     clean: Clean, seed: Seed = 0, limit: Limit = None, threads: Threads = None, output: Output = None
 ) -> None:
@@ -137,6 +164,9 @@ def tools(
     underwater: Annotated[
         Path | None, typer.Option(help="Folder with degraded/ and reference/ of photographs taken under water.")
     ] = None,
+    tool: Annotated[
+        str | None, typer.Option(help="Only this tool, written to tools-TOOL.json. Default: every tool, to tools.json.")
+    ] = None,
     seed: Seed = 0,
     limit: Limit = None,
     threads: Threads = None,
@@ -144,11 +174,24 @@ def tools(
 ) -> None:
     """Every tool beside the classical ones a user has, on the same photographs."""
     from conservator.benchmarks.photos import photographs
-    from conservator.benchmarks.toolbench import run
+    from conservator.benchmarks.toolbench import TASKS, run
 
     bound_threads(threads)
-    found = run(photographs(clean, limit), underwater=underwater, seed=seed, limit=limit, on_row=_tell)
-    _finish("tools", found, seed, output)
+    tasks = [task for task in TASKS if tool in (None, task.tool)]
+    if not tasks:
+        raise UsageError(f"--tool {tool}", f"one of {', '.join(dict.fromkeys(task.tool for task in TASKS))}")
+    found = run(photographs(clean, limit), underwater=underwater, seed=seed, limit=limit, tasks=tasks, on_row=_tell)
+    _finish("tools" if tool is None else f"tools-{tool}", found, seed, output)
+
+
+@app.command()
+def critic(clean: Clean, seed: Seed = 0, limit: Limit = None, threads: Threads = None, output: Output = None) -> None:
+    """Critics on outcomes of classical tools: ranking, calibration, and what they would keep."""
+    from conservator.benchmarks.criticbench import run
+    from conservator.benchmarks.photos import photographs
+
+    bound_threads(threads)
+    _finish("critic", run(photographs(clean, limit), seed=seed, on_row=_tell), seed, output)
 
 
 @app.command()

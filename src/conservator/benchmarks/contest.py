@@ -32,10 +32,15 @@ _FREE: Row = {
 
 
 def contest(
-    sample: Sample, among: Mapping[str, Contestant], metrics: Sequence[str] = (), picture: Path | None = None
+    sample: Sample,
+    among: Mapping[str, Contestant],
+    metrics: Sequence[str] = (),
+    picture: Path | None = None,
+    small: Sample | None = None,
 ) -> Iterator[Row]:
     """A row for the input, then one for everybody.
 
+    small     what everybody is given and has to enlarge to the sample's size; the sample itself when omitted
     metrics   measures by name, besides PSNR, SSIM and PERCEPTUAL
     picture   file for a sheet of the results
     """
@@ -44,7 +49,8 @@ def contest(
     yield {"policy": INPUT, **judged(sample, before), "metrics": measured(names, before, sample), **_FREE}
     treatments: dict[str, Treatment] = {}
     for name, treat in among.items():
-        treatments[name] = treatment = treat(sample)
+        given = small or sample
+        treatments[name] = treatment = treat(given, sample.clean.shape[0] // given.clean.shape[0])
         after = result_of(treatment)
         yield {"policy": name, **judged(sample, after), "metrics": measured(names, after, sample), **spent(treatment)}
     if picture is not None:

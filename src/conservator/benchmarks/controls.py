@@ -16,7 +16,8 @@ from conservator.diagnosis import Diagnosis
 from conservator.errors import UsageError
 from conservator.pixels.reduce import cell_means
 from conservator.pixels.types import Maps, Samples
-from conservator.policies.spatial import by_stage
+from conservator.policies.spatial import by_stage, spatial
+from conservator.quality.learned import learned
 from conservator.session import Perceiver, Session
 
 
@@ -27,6 +28,12 @@ def one_pass(session: Session) -> None:
         if outcome is not None and outcome.failed is None:
             session.keep(outcome)
     session.stop("one pass done")
+
+
+def by_learned_critic(session: Session) -> None:
+    """`spatial`, with the network instead of a second look deciding what stays."""
+    session.critic = learned
+    spatial(session)
 
 
 def true_diagnosis(truth: Maps, samples: Samples) -> Diagnosis:

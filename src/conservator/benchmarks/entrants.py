@@ -16,13 +16,15 @@ if TYPE_CHECKING:
     from conservator.session import Perceiver
     from conservator.treatment import Treatment
 
-Contestant: TypeAlias = "Callable[[Sample], Treatment]"
+Contestant: TypeAlias = "Callable[[Sample, int], Treatment]"
+"""Treats a damaged photograph and enlarges it so many times."""
 
 CONTROLS = ("spatial", "one_pass", "true_maps", "true_frame", "true_local")
 """Whom SpatialBench compares when nobody is named."""
 
 STRATEGIES = (
-    "spatial", "joint", "agenticir", "mair", "qagent", "best_single", "oracle", "oracle_true_maps", "true_maps",
+    "spatial", "joint", "agenticir", "mair", "qagent", "restoreagent", "best_single", "oracle", "oracle_true_maps",
+    "true_maps",
 )  # fmt: skip
 """Whom MixBench compares when nobody is named: every policy, and what binds them."""
 
@@ -32,6 +34,7 @@ def entrants(perceiver: Perceiver | None = None) -> dict[str, Contestant]:
 
     oracle            chooses every step with the truth at hand, but sees only what the perceiver sees
     oracle_true_maps  is told the true maps as well
+    learned_critic    `spatial` with the learned critic instead of a second look
     one_pass          the maps and tools of `spatial`, each tool once, nothing weighed or taken back
     true_maps         one pass, told the true maps: what the tools could do
     true_frame        one pass, told the truth about haze and exposure only
@@ -39,7 +42,7 @@ def entrants(perceiver: Perceiver | None = None) -> dict[str, Contestant]:
 
     perceiver   looks for what is not told; the shipped one when omitted
     """
-    from conservator.benchmarks.controls import one_pass
+    from conservator.benchmarks.controls import by_learned_critic, one_pass
     from conservator.policies import POLICIES
 
     frame, local = (tuple(d.name for d in half) for half in (FRAME, LOCAL))
@@ -47,6 +50,7 @@ def entrants(perceiver: Perceiver | None = None) -> dict[str, Contestant]:
     return named | {
         "oracle": _runs(_oracle, (), perceiver),
         "oracle_true_maps": _runs(_oracle, NAMES, perceiver),
+        "learned_critic": _runs(partial(_same, by_learned_critic), (), perceiver),
         "one_pass": _runs(partial(_same, one_pass), (), perceiver),
         "true_maps": _runs(partial(_same, one_pass), NAMES, perceiver),
         "true_frame": _runs(partial(_same, one_pass), frame, perceiver),
@@ -68,7 +72,7 @@ def chosen(names: Sequence[str], perceiver: Perceiver | None = None) -> dict[str
 def _runs(policy: Callable[[Sample], Policy], told_about: Sequence[str], perceiver: Perceiver | None) -> Contestant:
     """Restores with the policy made for a sample, told the truth about some kinds."""
 
-    def treat(sample: Sample) -> Treatment:
+    def treat(sample: Sample, scale: int) -> Treatment:
         from conservator.benchmarks.controls import told
         from conservator.perception import observe
         from conservator.treatment import restore
@@ -76,7 +80,7 @@ def _runs(policy: Callable[[Sample], Policy], told_about: Sequence[str], perceiv
         look = perceiver or observe
         if told_about:
             look = told(sample.truth, told_about, None if told_about is NAMES else look)
-        return restore(to_bytes(sample.degraded), policy=policy(sample), perceiver=look)
+        return restore(to_bytes(sample.degraded), policy=policy(sample), scale=scale, perceiver=look)
 
     return treat
 

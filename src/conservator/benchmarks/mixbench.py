@@ -1,7 +1,7 @@
 """MixBench: AgenticIR's sixteen combinations of damage over the whole frame, on any clean photographs.
 
-Photographs that lost resolution enter at a quarter of their size and leave at full size. As no tool enlarges yet, they
-are enlarged before anybody sees them, with bicubic interpolation, and everybody is compared with that.
+Photographs that lost resolution enter at a quarter of their size and leave at full size: everybody treats the small one
+and enlarges last. The input that all are compared with is the small one enlarged by bicubic interpolation.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from conservator.benchmarks.contest import contest
-from conservator.benchmarks.draws import mixed_sample
+from conservator.benchmarks.draws import before_enlarging, mixed_sample
 from conservator.benchmarks.entrants import STRATEGIES, Contestant, chosen
 from conservator.benchmarks.measuring import OnRow
 from conservator.benchmarks.photos import read, to_unit
@@ -45,10 +45,10 @@ def run(
         for number, kinds in enumerate(COMBINATIONS[group]):
             for index, path in enumerate(photos):
                 sample = mixed_sample(to_unit(read(path)), seed, index, (group, number))
-                for row in contest(sample, everybody, metrics):
+                for row in contest(sample, everybody, metrics, small=before_enlarging(sample)):
                     rows.append({"group": group, "combination": "+".join(kinds), "photo": path.name, **row})
                     if on_row is not None:
                         on_row(rows[-1])
     combinations = {group: ["+".join(kinds) for kinds in COMBINATIONS[group]] for group in groups}
-    settings = {"photos": len(photos), "groups": combinations, "low_resolution": "enters at 1/4, enlarged bicubically"}
+    settings = {"photos": len(photos), "groups": combinations, "low_resolution": "enters at 1/4, leaves at full size"}
     return Findings(TITLE, summary(rows, seed), rows, settings)

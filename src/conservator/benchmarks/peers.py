@@ -1,8 +1,8 @@
 """Classical corrections that a user has at hand: OpenCV's, scikit-image's, and textbook methods in a few lines.
 
 Peers that have a parameter for how strong the damage is are told the truth about it. Not among them: BM3D, whose
-package may be used for non-commercial purposes only; Wiener and Richardson–Lucy deconvolution, for there is no
-deblurring tool to compare them with.
+package may be used for non-commercial purposes only (shrinkage of cosine coefficients is what it was made from); Wiener
+and Richardson–Lucy deconvolution, for there is no deblurring tool to compare them with.
 """
 
 from __future__ import annotations
@@ -13,6 +13,8 @@ from typing import TypeAlias
 import cv2
 import numpy as np
 from numpy.typing import NDArray
+from PIL import Image
+from PIL.Image import Resampling
 
 from conservator.benchmarks.photos import Bytes, to_bytes, to_unit
 
@@ -42,6 +44,36 @@ def bilateral(sigma: float) -> Peer:
     return lambda picture: np.asarray(cv2.bilateralFilter(picture, 9, 2 * sigma, 3), np.uint8)
 
 
+def dct_shrinkage(sigma: float) -> Peer:
+    """Hard thresholding at 3 σ of overlapping 8 by 8 cosine transforms (Yu & Sapiro, IPOL 2011)."""
+
+    def denoise(picture: Bytes) -> Bytes:
+        from scipy.fft import dctn, idctn
+
+        height, width = picture.shape[:2]
+        padded = np.pad(to_unit(picture), ((8, 16 - height % 8), (8, 16 - width % 8), (0, 0)), mode="symmetric")
+        total, size = np.zeros(padded.shape, np.float32), (padded.shape[0] // 8 - 1, padded.shape[1] // 8 - 1)
+        for y, x in ((y, x) for y in range(0, 8, 2) for x in range(0, 8, 2)):
+            window = np.s_[y : y + 8 * size[0], x : x + 8 * size[1]]
+            blocks = dctn(padded[window].reshape(size[0], 8, size[1], 8, 3), axes=(1, 3), norm="ortho")
+            blocks *= np.abs(blocks) > 3 * sigma / 255
+            total[window] += idctn(blocks, axes=(1, 3), norm="ortho").reshape(8 * size[0], 8 * size[1], 3)
+        return to_bytes(total[8 : 8 + height, 8 : 8 + width] / np.float32(16))
+
+    return denoise
+
+
+def wiener(picture: Bytes) -> Bytes:
+    """scipy's adaptive Wiener filter (Lee, 1980) of 5 by 5 pixels, which estimates the noise itself."""
+    from scipy.signal import wiener as adaptive
+
+    pixels = to_unit(picture)
+    with np.errstate(divide="ignore", invalid="ignore"):  # where nothing varies it divides by nothing
+        channels = [adaptive(channel.astype(np.float64), 5) for channel in np.moveaxis(pixels, 2, 0)]
+    filtered = np.stack(channels, axis=2).astype(np.float32)
+    return to_bytes(np.where(np.isfinite(filtered), filtered, pixels))
+
+
 def median(picture: Bytes) -> Bytes:
     """Median of 5 by 5 pixels, channel by channel."""
     return np.asarray(cv2.medianBlur(picture, 5), np.uint8)
@@ -65,6 +97,21 @@ def top_hats(picture: Bytes) -> Bytes:
 def telea(picture: Bytes, hole: NDArray[np.bool_]) -> Bytes:
     """OpenCV's fill of a hole (H, W) by fast marching (Telea, 2004), radius 3."""
     return np.asarray(cv2.inpaint(picture, hole.astype(np.uint8), 3, cv2.INPAINT_TELEA), np.uint8)
+
+
+def resized(scale: int, method: Resampling) -> Peer:
+    """Pillow's resampling; its bicubic kernel (a = −½) is the one that enlarging networks are compared with."""
+
+    def enlarge(picture: Bytes) -> Bytes:
+        size = scale * picture.shape[1], scale * picture.shape[0]
+        return np.asarray(Image.fromarray(picture).resize(size, method), np.uint8)
+
+    return enlarge
+
+
+def repeated(picture: Bytes, scale: int) -> Bytes:
+    """Every pixel `scale` times in both directions: what a viewer shows that only zooms."""
+    return picture.repeat(scale, axis=0).repeat(scale, axis=1)
 
 
 def unsharp(picture: Bytes) -> Bytes:

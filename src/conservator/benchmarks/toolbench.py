@@ -2,6 +2,9 @@
 
 Each tool treats photographs that have its own kind of damage and no other, twice: as `treat` does, with the severity
 that is perceived, and told the true severity, so that what perception owes can be told from what the tool owes.
+
+Enlarging follows the protocol of its literature: photographs cut to multiples of the scale, shrunk by bicubic
+interpolation that does not alias, rounded to 8 bits; PSNR over RGB, and over luma without a border of `scale` pixels.
 """
 
 from __future__ import annotations
@@ -13,10 +16,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, TypeAlias
 
 import numpy as np
+from PIL import Image
+from PIL.Image import Resampling
 
 from conservator.benchmarks import peers
 from conservator.benchmarks.brackets import clahe, gamma
-from conservator.benchmarks.measuring import OnRow, compared, result_of
+from conservator.benchmarks.measuring import BEST, OnRow, compared, result_of
 from conservator.benchmarks.noise_pairs import pairs
 from conservator.benchmarks.peers import Peer
 from conservator.benchmarks.photos import Bytes, read, to_bytes, to_unit
@@ -27,23 +32,37 @@ from conservator.pixels.types import Maps
 from conservator.synthesis import Damage, degrade, draw_preset
 
 if TYPE_CHECKING:
+    from conservator.policies import Policy
     from conservator.session import Perceiver
     from conservator.treatment import Treatment
 
 TITLE = "Tools beside what people use"
 INPUT, BLIND, TOLD = "input", "conservator", "conservator, true maps"
+LUMA = np.array([65.481, 128.553, 24.966])
+"""8-bit luma of sRGB in [0, 1], less 16: MATLAB's rgb2ycbcr, which papers on enlarging use."""
 
 Draw: TypeAlias = Callable[[np.random.Generator], Sequence[Damage]]
 
 
 @dataclass(frozen=True, eq=False)
 class Case:
-    """A damaged photograph and its truth; `severity` is float32 (D, h, w), None where nobody knows it."""
+    """A damaged photograph and its truth.
+
+    before    as large as the truth
+    severity  float32 (D, h, w), None where nobody knows it
+    small     what everybody is given where the task is to enlarge; `before` is then the same, zoomed
+    """
 
     photo: str
     before: Bytes
     truth: Bytes
     severity: Maps | None = None
+    small: Bytes | None = None
+
+    @property
+    def given(self) -> Bytes:
+        """What everybody is given."""
+        return self.before if self.small is None else self.small
 
 
 Contestant: TypeAlias = Callable[[Case], Bytes]
@@ -53,13 +72,15 @@ Contestant: TypeAlias = Callable[[Case], Bytes]
 class Task:
     """One kind and strength of damage, the tool for it, and the tool's classical peers.
 
-    draw  damages of a clean photograph; None where the photographs came damaged
+    draw   damages of a clean photograph; None where the photographs came damaged, or small
+    scale  how many times a small photograph is to be enlarged
     """
 
     name: str
     tool: str
     draw: Draw | None
     peers: Mapping[str, Peer] = field(default_factory=dict)
+    scale: int = 1
 
 
 def noise(sigma: float) -> Task:
@@ -88,6 +109,15 @@ def cast(degrees: float) -> Task:
     return Task(f"cast of {degrees:g}°", "white_balance", draw, classics)
 
 
+def enlarging(scale: int) -> Task:
+    """A photograph at a `scale`-th of its sides."""
+    classics = {
+        "bicubic (Pillow)": peers.resized(scale, Resampling.BICUBIC),
+        "Lanczos (Pillow)": peers.resized(scale, Resampling.LANCZOS),
+    }
+    return Task(f"enlarging ×{scale}", "super_resolution", None, classics, scale)
+
+
 def _given(kind: str, **parameters: float) -> Draw:
     return lambda rng: [Damage(kind, parameters, int(rng.integers(2**31)))]
 
@@ -109,6 +139,7 @@ TASKS = (
     Task("over-exposure", "over_exposure", _preset("over_exposure"), EXPOSURE),
     *(cast(degrees) for degrees in (0, 5, 10, 20)),
     Task("scratches", "scratches", _preset("scratches"), {"median": peers.median, "top hats + Telea": peers.top_hats}),
+    *(enlarging(scale) for scale in (2, 3, 4)),
 )  # fmt: skip
 UNDERWATER = Task("under water", "underwater", None, {"grey world": peers.grey_world, "CLAHE": clahe})
 
@@ -133,7 +164,7 @@ def run(
     from conservator.benchmarks.toolsummary import summary
 
     rows: list[Row] = []
-    work = [(task, list(_damaged(task, photos, seed))) for task in tasks]
+    work = [(task, list(_small(task, photos) if task.scale > 1 else _damaged(task, photos, seed))) for task in tasks]
     if underwater is not None:
         work.append((UNDERWATER, list(_pairs(underwater, limit))))
     for task, cases in work:
@@ -150,15 +181,19 @@ def our_tools(task: Task, perceiver: Perceiver | None = None) -> dict[str, Conte
     from conservator.benchmarks.controls import told
     from conservator.perception import observe
     from conservator.plan import Step
+    from conservator.policies.enlarging import Enlarge
+    from conservator.policies.enlarging import enlarging as enlarge_step
     from conservator.policies.scripted import ScriptedPolicy
     from conservator.tools.registry import TOOLS
     from conservator.treatment import restore
 
     kinds = TOOLS.get(task.tool).card.treats
-    script = ScriptedPolicy([Step(task.tool, kinds, reason="benchmark")])
+    script: Policy = ScriptedPolicy([Step(task.tool, kinds, reason="benchmark")])
+    if task.scale > 1:
+        script = Enlarge(enlarge_step(TOOLS.get(task.tool), task.scale))
 
     def treated(case: Case, look: Perceiver) -> Bytes:
-        treatment: Treatment = restore(case.before, policy=script, perceiver=look)
+        treatment: Treatment = restore(case.given, policy=script, scale=task.scale, perceiver=look)
         return result_of(treatment)
 
     def knowing(case: Case) -> Bytes:
@@ -166,7 +201,7 @@ def our_tools(task: Task, perceiver: Perceiver | None = None) -> dict[str, Conte
         return treated(case, told(case.severity))
 
     blind: dict[str, Contestant] = {BLIND: lambda case: treated(case, perceiver or observe)}
-    perceived = any(BY_NAME[kind].sight is not Sight.TOLD for kind in kinds)
+    perceived = task.scale == 1 and any(BY_NAME[kind].sight is not Sight.TOLD for kind in kinds)
     return blind | {TOLD: knowing} if perceived else blind
 
 
@@ -176,6 +211,15 @@ def _damaged(task: Task, photos: Sequence[Path], seed: int) -> Iterator[Case]:
         # Seed and photograph alone: strengths of one damage share their noise, and a limit changes nothing.
         sample = degrade(to_unit(read(path)), task.draw(np.random.default_rng((seed, index))))
         yield Case(path.name, to_bytes(sample.degraded), to_bytes(sample.clean), sample.truth)
+
+
+def _small(task: Task, photos: Sequence[Path]) -> Iterator[Case]:
+    for path in photos:
+        picture = read(path)
+        height, width = (side // task.scale for side in picture.shape[:2])
+        truth = picture[: height * task.scale, : width * task.scale]
+        small = np.asarray(Image.fromarray(truth).resize((width, height), Resampling.BICUBIC), np.uint8)
+        yield Case(path.name, peers.repeated(small, task.scale), truth, small=small)
 
 
 def _pairs(folder: Path, limit: int | None) -> Iterator[Case]:
@@ -198,11 +242,21 @@ def _contest(task: Task, cases: Sequence[Case], ours: Mapping[str, Contestant]) 
             if task.tool == "white_balance":
                 row |= {f"angle{when}_degrees": _cast_of(picture, case.truth)
                         for when, picture in (("_before", case.before), ("", after))}  # fmt: skip
+            if task.scale > 1:
+                row |= {f"luma_{name}": _luma_db(picture, case.truth, task.scale)
+                        for name, picture in (("before_db", case.before), ("db", after))}  # fmt: skip
             yield row | {"per_megapixel_seconds": seconds * 1e6 / after[..., 0].size}
 
 
 def _of_picture(peer: Peer) -> Contestant:
-    return lambda case: peer(case.before)
+    return lambda case: peer(case.given)
+
+
+def _luma_db(picture: Bytes, truth: Bytes, border: int) -> float:
+    """PSNR of BT.601 luma in its range of 16 to 235, unrounded, without a border of so many pixels."""
+    inside = np.s_[border:-border, border:-border]
+    error = (to_unit(picture[inside]) - to_unit(truth[inside])).astype(np.float64) @ LUMA
+    return min(BEST, float(-10 * np.log10(max(np.square(error / 255).mean(), 1e-12))))
 
 
 def _cast_of(picture: Bytes, truth: Bytes) -> float:

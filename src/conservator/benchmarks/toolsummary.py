@@ -27,7 +27,21 @@ def summary(rows: Sequence[Row], seed: int) -> dict[str, list[Row]]:
             tables[f"{tool}: angular error"] = [
                 _angle(part) for each in _by(angles, "task") for part in _by(each, "method")
             ]
+        if lumas := [row for row in own if "luma_db" in row]:
+            tables[f"{tool}: luma"] = [_luma(part) for each in _by(lumas, "task") for part in _by(each, "method")]
     return tables
+
+
+def _luma(rows: Sequence[Row]) -> Row:
+    before, after = (np.array([row[key] for row in rows]) for key in ("luma_before_db", "luma_db"))
+    return {
+        "task": rows[0]["task"],
+        "method": rows[0]["method"],
+        "photos": len(rows),
+        "psnr_db": mean(after),
+        "gain_db": mean(after - before),
+        "worst_db": float((after - before).min()),
+    }
 
 
 def _by(rows: Sequence[Row], key: str) -> list[list[Row]]:

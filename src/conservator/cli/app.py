@@ -11,6 +11,7 @@ from conservator.cli.bench import bench
 from conservator.cli.diagnose import diagnose
 from conservator.cli.failures import Commands
 from conservator.cli.mcp import mcp
+from conservator.cli.memory import memory
 from conservator.cli.replay import replay
 from conservator.cli.restore import restore
 from conservator.cli.serve import serve
@@ -30,6 +31,7 @@ app = typer.Typer(
 for command in (restore, batch, diagnose, treat, replay, synth, serve, mcp):
     app.command()(command)
 app.add_typer(tools, name="tools")
+app.add_typer(memory, name="memory")
 # Whatever follows belongs to the benchmark's own command line, --help included.
 app.command(add_help_option=False, context_settings={"allow_extra_args": True, "ignore_unknown_options": True})(bench)
 

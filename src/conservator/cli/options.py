@@ -81,7 +81,7 @@ Regions: TypeAlias = Annotated[
     str | None,
     typer.Option(metavar="SOURCE", help="Regions along things instead of damage: sam:FOLDER, a network of SAM's kind."),
 ]
-Scale: TypeAlias = Annotated[int, typer.Option(min=1, help="Enlarge this many times; only 1 so far.")]
+Scale: TypeAlias = Annotated[int, typer.Option(min=1, help="Enlarge so many times, last of all: 2, 3 or 4.")]
 Seed: TypeAlias = Annotated[int, typer.Option(help="Of everything random.")]
 MaxCalls: TypeAlias = Annotated[
     int | None, typer.Option(min=0, help="Most tool calls per photograph.", rich_help_panel=LIMITS)
@@ -101,6 +101,13 @@ Mask: TypeAlias = Annotated[
 Protect: TypeAlias = Annotated[
     list[str] | None, typer.Option(metavar="FILE[:STRENGTH]", help=f"Leave alone what a mask covers: {_MASK_FILE}")
 ]
+Memory: TypeAlias = Annotated[
+    Path | None,
+    typer.Option(
+        metavar="FILE", rich_help_panel=LIMITS,
+        help="Experience to use and to add to, made when absent; for policies that search. No pixels are kept.",
+    ),
+]  # fmt: skip
 Tile: TypeAlias = Annotated[
     int | None,
     typer.Option(min=64, help="Side of the tiles in pixels; smaller needs less memory.", rich_help_panel=LIMITS),

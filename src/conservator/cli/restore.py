@@ -37,6 +37,7 @@ def restore(
         typer.Option(help="JSONL file that every event is appended to.", rich_help_panel=options.RESULTS),
     ] = None,
     cache: options.Cache = None,
+    memory: options.Memory = None,
     record: options.RecordPath = None,
     no_record: options.NoRecord = False,
     report: options.Report = False,
@@ -61,6 +62,6 @@ def restore(
             photo, policy=policy, scale=scale, strength=strength, instruction=instruction,
             mask=options.masks(mask), protect=options.masks(protect), prefer=prefer or (), regions=regions,
             max_calls=max_calls, max_seconds=max_seconds, tile=tile, threads=threads, seed=seed,
-            ledger=ledger, cache=cache, on_event=on_event,
+            ledger=ledger, cache=cache, memory=memory, on_event=on_event,
         ),
     )  # fmt: skip

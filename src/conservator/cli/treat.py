@@ -24,6 +24,9 @@ def treat(
     strength: Annotated[
         float | None, typer.Option(min=0.0, max=2.0, help="Multiplies the severity found. Default: 1.")
     ] = None,
+    scale: Annotated[
+        int | None, typer.Option(min=1, help="Enlarge so many times: 2, 3 or 4. Default: as the tool does.")
+    ] = None,
     setting: Annotated[
         list[str] | None, typer.Option("--set", metavar="NAME=VALUE", help="An option of the tool; repeatable.")
     ] = None,
@@ -50,6 +53,7 @@ def treat(
 
     settings = parse_settings(setting or ())
     find(tool).checked(settings)
+    settings = {"scale": scale} | settings
     layout = Layout(output, suffix, ext, record, not no_record, report, compare)
     treat_all(
         photographs,

@@ -53,8 +53,8 @@ class Port(Protocol):
 class Network(Protocol):
     """An opened network, as ONNX Runtime's InferenceSession has it."""
 
-    def run(self, names: None, inputs: dict[str, Any], options: Any) -> list[NDArray[Any]]:
-        """Outputs in the order of the file."""
+    def run(self, names: Sequence[str] | None, inputs: dict[str, Any], options: Any) -> list[NDArray[Any]]:
+        """Outputs as named, or all in the order of the file."""
         ...
 
     def get_inputs(self) -> Sequence[Port]:
@@ -122,14 +122,16 @@ class _OpenVino:
         self._inputs = [_Described(port.get_node().get_friendly_name(), port) for port in self._model.inputs]
         self._outputs = [_Described(port.get_any_name(), port) for port in self._model.outputs]
 
-    def run(self, names: None, inputs: Mapping[str, NDArray[Any]], options: Any) -> list[NDArray[Any]]:
-        """Outputs in the order of the file; inputs must be what the file declares, as ONNX Runtime demands."""
+    def run(
+        self, names: Sequence[str] | None, inputs: Mapping[str, NDArray[Any]], options: Any
+    ) -> list[NDArray[Any]]:
+        """Outputs as named, or all; inputs must be what the file declares, as ONNX Runtime demands."""
         declared = {port.name: port.type for port in self._inputs}
         given = {name: _named(array.dtype) for name, array in inputs.items()}
         if given != declared:
             raise ValueError(f"takes {declared}, not {given}")
         answer = self._model.create_infer_request().infer([inputs[port.name] for port in self._inputs])
-        return [np.array(answer[port]) for port in self._model.outputs]
+        return [np.array(answer[port]) for port in names or self._model.outputs]
 
     def get_inputs(self) -> Sequence[Port]:
         """What it takes."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import threading
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -25,12 +25,17 @@ _inherited: list[dict[tuple[Path, int, str], Network]] = []
 
 
 def run(
-    model: str | Path, inputs: Mapping[str, NDArray[Any]], *, threads: int | None = None
+    model: str | Path,
+    inputs: Mapping[str, NDArray[Any]],
+    *,
+    outputs: Sequence[str] | None = None,
+    threads: int | None = None,
 ) -> tuple[NDArray[Any], ...]:
-    """Outputs of a network, in the order of its file.
+    """Outputs of a network, in the order of its file or as named.
 
     model    name in the catalogue, or the path of any ONNX file
     inputs   array by input name, in the shape and type the network declares
+    outputs  names of those wanted, all when omitted; the network computes all of them anyway
     threads  most threads to use, never more than there are cores; `thread_limit()` when omitted
 
     Safe to call from several threads. The result does not depend on the number of threads.
@@ -39,13 +44,13 @@ def run(
     """
     session = _session(model, thread_limit() if threads is None else _bounded(threads, "threads"))
     try:
-        outputs = tuple(session.run(None, dict(inputs), _run_options()))
+        found = tuple(session.run(outputs, dict(inputs), _run_options()))
     except Exception as error:  # ONNX Runtime's own exceptions share no base class but this
         raise ToolFailed(f"model {_name(model)} on {_described(inputs)}: {_line(error)}", _declared(session)) from error
-    for description, output in zip(session.get_outputs(), outputs, strict=True):
+    for name, output in zip(outputs or [port.name for port in session.get_outputs()], found, strict=True):
         if np.issubdtype(output.dtype, np.floating) and not np.isfinite(output).all():
-            raise ToolFailed(f"model {_name(model)}: {description.name} holds NaN or infinity", "finite numbers")
-    return outputs
+            raise ToolFailed(f"model {_name(model)}: {name} holds NaN or infinity", "finite numbers")
+    return found
 
 
 class Port(NamedTuple):

@@ -54,14 +54,18 @@ def thumbnail(samples: Samples, longest: int) -> Pixels:
     if longest < 1:
         raise UsageError(f"longest={longest}", "at least 1 px")
     height, width = samples.shape[:2]
-    shrink = longest / max(height, width)
-    if shrink >= 1:
-        return to_pixels(samples)
+    shrink = min(1.0, longest / max(height, width))
+    return to_pixels(shrunk(samples, (max(1, round(height * shrink)), max(1, round(width * shrink)))))
+
+
+def shrunk(samples: Samples, size: tuple[int, int]) -> Samples:
+    """The photograph, uint16 (H, W, 3), at a size (h, w) not larger, by area; the array itself at its own size."""
+    if samples.shape[:2] == size:
+        return samples
     import cv2
 
-    size = max(1, round(width * shrink)), max(1, round(height * shrink))
     # On integers OpenCV averages row by row in float, so the frame itself is never converted.
-    return to_pixels(np.asarray(cv2.resize(samples, size, interpolation=cv2.INTER_AREA), np.uint16))
+    return np.asarray(cv2.resize(samples, size[::-1], interpolation=cv2.INTER_AREA), np.uint16)
 
 
 def fitted(small: Pixels, longest: int = 256, multiple: int = 8) -> Pixels:

@@ -12,6 +12,7 @@ from conservator.policies.llm import llm
 from conservator.policies.mair import mair
 from conservator.policies.oracle import oracle
 from conservator.policies.qagent import qagent
+from conservator.policies.restoreagent import restoreagent
 from conservator.policies.spatial import spatial
 from conservator.session import Session
 
@@ -23,10 +24,14 @@ POLICIES: dict[str, Policy] = {
     "agenticir": agenticir,
     "mair": mair,
     "qagent": qagent,
+    "restoreagent": restoreagent,
     "best_single": best_single,
     "llm": llm,
     "oracle": oracle,
 }
+
+LEARNING = ("agenticir", "qagent")
+"""Policies that search, and so can make use of a memory."""
 
 
 def policy_named(name: str) -> Policy:

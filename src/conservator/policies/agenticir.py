@@ -7,7 +7,8 @@ depth first through the orders. When no order treats everything, it settles for 
 Deviations: perception, scheduling, reflection and comparison are the embedded perceiver, scheduler and critic instead
 of DepictQA and GPT-4; the five levels of severity are fifths of the mean expected severity; a subtask fails also when
 the critic or the guard objects; the agenda is what the gate lets through instead of "medium" and above; tools come in
-a fixed order instead of a random one; the order is that of the stages instead of one distilled from exploration; after
+a fixed order instead of a random one; the order is that of the stages, and where the session has a memory, a plan that
+helped on similar photographs goes first (`agents.experienced`) instead of rules a language model distilled; after
 `PATIENCE` tool calls the search ends; from the best state no further subtask is forced; damage that left with other
 damage is no subtask any more.
 """
@@ -17,10 +18,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from conservator.agents.experienced import experienced
 from conservator.agents.expert import Expert, agenda, whole_frame
 from conservator.agents.scheduler import Scheduler, last_damage_first
-from conservator.outcome import Outcome
-from conservator.session import Session, State
+from conservator.outcome import Outcome, State
+from conservator.session import Session
 
 VERY_LOW, LOW = 0.2, 0.4
 """Mean expected severity up to which a result counts as very low, where no other tool is tried, and as low."""
@@ -29,6 +31,7 @@ PATIENCE = 24
 """Tool calls after which the best state so far has to do; all orders of three kinds need at most 15."""
 
 
+@experienced
 def agenticir(session: Session, scheduler: Scheduler = last_damage_first, expert: Expert = whole_frame) -> None:
     """Depth-first search for an order of subtasks that all succeed."""
     search = _Search(session, scheduler, expert, session.state)

@@ -2,15 +2,17 @@
 
 Deviations: the session's critic, on proxies, replaces the ensemble of no-reference scores on full results; the embedded
 perceiver replaces the language model that is asked about one degradation after the other. A step that the guard or the
-critic refuses at full size is taken back; the paper has no such check.
+critic refuses at full size is taken back; the paper has no such check, and no memory either.
 """
 
 from __future__ import annotations
 
+from conservator.agents.experienced import experienced
 from conservator.agents.expert import Expert, agenda, whole_frame
 from conservator.session import Session
 
 
+@experienced
 def qagent(session: Session, expert: Expert = whole_frame) -> None:
     """Of all that could be done, do what promises most, as long as it promises anything.
 

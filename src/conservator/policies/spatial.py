@@ -19,7 +19,7 @@ def spatial(session: Session) -> None:
     kind = None
     for kind, step in by_stage(session):
         if step is None:
-            session.cannot_treat(kind, "no tool for it is installed")
+            session.cannot_treat(kind, "no tool treats it at the photo's own size")
         elif reason := session.exhausted:
             session.stop(reason)
             return

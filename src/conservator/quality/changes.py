@@ -34,6 +34,15 @@ with colours that could not be seen. Without a change of tone a cast has no excu
 GAIN_MOST = 10.0
 """Tone correction is believed to amplify detail so far: five stops of darkness or nine tenths of haze undone."""
 
+EDGE = 0.008
+"""Least slope per pixel, at a scale of 2 px, of what counts as an edge."""
+
+FEWEST_EDGES = 60
+"""Pixels of edges below which their sharpness is not measured."""
+
+GRAINY = 60 / 255
+"""Deviation of the finest band at which no sharpness would be asked for: what strong noise hides, nobody can keep."""
+
 QUANTUM = np.float32((1 / 255) ** 2)
 """Energy of one 8-bit level, below which there is nothing to compare."""
 
@@ -56,7 +65,8 @@ def detail(before: Pixels, after: Pixels, where: Bools) -> dict[str, float]:
     gain = _tone_gain(luma_then, luma_now)
     conjured = sum(now) > CONJURED_GAIN * gain * gain * (sum(then) + structure + QUANTUM)
     measures = {"harsh": _share(harsh, where), "conjured": _share(conjured, where)}
-    return measures | _structure(luma_then, luma_now, then[0], where)
+    edges = _edges(luma_then, luma_now, then[0], where)
+    return measures | edges | _structure(luma_then, luma_now, then[0], where)
 
 
 def _bands(luma: Floats) -> tuple[Floats, Floats]:
@@ -85,6 +95,40 @@ def _structure(then: Floats, now: Floats, finest: Floats, where: Bools) -> dict[
         return {}
     shared = float(np.vdot(band_then, band_now)) / np.count_nonzero(where)
     return {"structure_kept": float(shared / signal)}
+
+
+def _edges(then: Floats, now: Floats, finest: Floats, where: Bools) -> dict[str, float]:
+    """How much of the sharpness of the result's edges is left of what they had; left out where there are too few.
+
+    Sharpness is the slope across an edge at half a pixel over that at two, less the 1 that a ramp has. Slopes are
+    projected on the edge's own direction and summed along it, so noise, rain and the blocks of a compression, which do
+    not know where the edges of the scene are, hardly count; and a ratio does not notice a change of tone.
+    """
+    across, down = _slopes(now, 2)
+    slope = np.asarray(np.hypot(across, down), np.float32)
+    beside = [np.maximum(np.roll(slope, 1, axis), np.roll(slope, -1, axis)) for axis in (0, 1)]
+    ridge = where & (slope > EDGE) & (slope >= np.where(np.abs(across) > np.abs(down), beside[1], beside[0]))
+    if np.count_nonzero(ridge) < FEWEST_EDGES:
+        return {}
+    way: tuple[Floats, Floats] = across[ridge] / slope[ridge], down[ridge] / slope[ridge]
+    steep_then, steep_now = (_steepness(y, ridge, way) for y in (then, now))
+    if steep_then < 1.05:
+        return {}
+    asked = 1 - min(float(np.sqrt(np.median(finest[where]))) / GRAINY, 0.6)
+    return {"edges_kept": (steep_now - 1) / (steep_then - 1) / asked}
+
+
+def _steepness(luma: Floats, ridge: Bools, way: tuple[Floats, Floats]) -> float:
+    """Slope along `way` at a fine scale over that at a wider one, of all edges together; 0 where there are none."""
+    fine, wide = ([slope[ridge] for slope in _slopes(luma, sigma)] for sigma in (0.5, 2))
+    over, under = (sum(float(np.vdot(*pair)) for pair in zip(slopes, way, strict=True)) for slopes in (fine, wide))
+    return over / under if under > 0.25 * EDGE * np.count_nonzero(ridge) else 0.0
+
+
+def _slopes(luma: Floats, sigma: float) -> tuple[Floats, Floats]:
+    """Derivatives per pixel to the right and down."""
+    soft = _blurred(luma, sigma)
+    return np.asarray(cv2.Scharr(soft, cv2.CV_32F, 1, 0) / 32), np.asarray(cv2.Scharr(soft, cv2.CV_32F, 0, 1) / 32)
 
 
 def colour(before: Pixels, after: Pixels, where: Bools) -> dict[str, float]:

@@ -109,14 +109,21 @@ def _header(treatment: Treatment, name: str, untouched: float | None) -> Markup:
 
 def _summary(treatment: Treatment, ends: list[End]) -> str:
     kinds = words.listed([words.lower(kind) for kind in treatment.diagnosis.degradations])
+    if not kinds and not treatment.unchanged:
+        return f"Nothing was found that a viewer would notice. {_made(treatment)}"
     if not kinds:
         return "Nothing was found that a viewer would notice. The photo comes back as it was, to the bit."
     if treatment.unchanged:
         what = "every attempt was taken back or failed" if ends else "no step was taken"
         return f"Found: {kinds}. The photo comes back as it was, to the bit: {what}."
+    return f"Found: {kinds}. {_made(treatment)}"
+
+
+def _made(treatment: Treatment) -> str:
     plan = treatment.record.to_dict()["plan"]
     treated = words.listed([words.lower(k) for k in dict.fromkeys(k for step in plan for k in step["treats"])])
-    return f"Found: {kinds}. Treated: {treated}."
+    (height, width), (was, _) = treatment.photo.size, treatment.original.size
+    return f"Treated: {treated}." + ("" if height == was else f" Enlarged to {width} × {height} pixels.")
 
 
 def _damage(treatment: Treatment) -> str:

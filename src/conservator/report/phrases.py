@@ -48,6 +48,11 @@ def _started(event: Event) -> str:
     return f"{event['tool']}: treats {_kinds(event)}{where}"
 
 
+def _kept(event: Event) -> str:
+    done = f"enlarged ×{event['scale']}" if "scale" in event else f"kept, {event['gain']:.0%} of the damage gone"
+    return f"{event['tool']}: {done}"
+
+
 def _looked_ahead(event: Event) -> str:
     found = f"failed: {event['error']}" if "error" in event else f"promises {event['gain']:.0%}"
     return f"{event['tool']} against {_kinds(event)}: {found}"
@@ -60,6 +65,17 @@ def _kinds(event: Event) -> str:
 def _returned(event: Event) -> str:
     steps = ", ".join(step["tool"] for step in event["steps"])
     return f"back to {f'the photo after {steps}' if steps else 'the photo as it came'}: {event['reason']}"
+
+
+def _recalled(event: Event) -> str:
+    if event["match"] == "none":
+        return "experience: nothing similar is known"
+    steps = ", ".join(step["tool"] for step in event["steps"]) or "nothing"
+    return f"experience {event['experience']} ({event['match']}): {steps} helped, {event['gain']:.0%} of it gone"
+
+
+def _learned(event: Event) -> str:
+    return "; ".join(f"experience {one['experience']}: {one['change']}, {one['reason']}" for one in event["decisions"])
 
 
 def _asked(event: Event) -> str:
@@ -82,12 +98,15 @@ _PHRASES: dict[str, Callable[[Event], str]] = {
     "understood": _understood,
     "step_started": _started,
     "step_failed": lambda event: f"{event['tool']}: failed, the photo is unchanged: {event['error']}",
-    "kept": lambda event: f"{event['tool']}: kept, {event['gain']:.0%} of the damage gone",
+    "kept": _kept,
     "taken_back": lambda event: f"{event['tool']}: taken back, {event['reason']}",
     "cannot_treat": lambda event: f"{event['degradation'].replace('_', ' ')}: left alone, {event['reason']}",
     "looked_ahead": _looked_ahead,
     "asked": _asked,
     "fell_back": lambda event: f"{event['reason']}: goes on with policy {event['to']}",
     "returned": _returned,
+    "planned": lambda event: f"planned: {', '.join(move['tool'] for move in event['moves'])}",
+    "recalled": _recalled,
+    "learned": _learned,
     "stopped": lambda event: f"done: {event['reason']}",
 }

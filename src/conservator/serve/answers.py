@@ -140,6 +140,7 @@ class ToolCard(BaseModel):
     multiple_of: int
     side: int | None
     scale: int
+    scales: list[int]
     models: list[str]
     weights: dict[str, str]
     licence: str

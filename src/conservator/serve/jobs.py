@@ -61,7 +61,7 @@ class Jobs:
         Raises TooLarge, UnknownFormat, KeyReused, QueueFull, NoRoom, Stopping.
         """
         digest = _digest(order, photo, mask)
-        self.limits.check(photo, "a photograph")
+        self.limits.check(photo, "a photograph", order.scale)
         if mask is not None:
             self.limits.check(mask, "a mask")
         with self._entering:  # two requests with one key must not both be new

@@ -21,7 +21,7 @@ class Limits:
     workers       jobs at a time, each in a process of its own
     max_queue     jobs that may wait
     max_bytes     of a photograph's file, and of a mask's
-    max_pixels    H·W of a photograph
+    max_pixels    H·W of a photograph, before and after it is enlarged
     max_seconds   a job that runs longer is stopped for good
     keep_seconds  finished jobs go after this long
     keep_bytes    of all finished jobs together; the oldest go first
@@ -44,8 +44,11 @@ class Limits:
             if value <= 0 and name != "max_queue":
                 raise UsageError(f"{name}={value}", "a number above 0")
 
-    def check(self, data: bytes, what: str) -> None:
-        """TooLarge or UnknownFormat for a file that would be refused anyway; only its header is looked at."""
+    def check(self, data: bytes, what: str, scale: int = 1) -> None:
+        """TooLarge or UnknownFormat for a file that would be refused anyway; only its header is looked at.
+
+        scale  how many times it is to be enlarged along a side
+        """
         if len(data) > self.max_bytes:
             raise TooLarge(f"{what} of {len(data) / 1e6:.1f} MB", f"at most {self.max_bytes / 1e6:g} MB", "shrink it")
         try:
@@ -53,8 +56,8 @@ class Limits:
         except InputError as error:
             raise UnknownFormat(f"{what}: {error.got}", error.wanted, error.fix) from error
         size = measure(data)
-        if size is not None and size[0] * size[1] > self.max_pixels:
-            got = f"{what} of {size[1]}×{size[0]} pixels"
+        if size is not None and size[0] * size[1] * scale**2 > self.max_pixels:
+            got = f"{what} of {size[1]}×{size[0]} pixels" + (f" enlarged {scale} times" if scale > 1 else "")
             raise TooLarge(got, f"at most {self.max_pixels / 1e6:g} megapixels", "shrink it")
 
     def threads(self) -> int:

@@ -32,6 +32,7 @@ class RestoreOptions(Result):
     """The whole treatment; see `conservator.restore`."""
 
     policy: str = Field("spatial", max_length=40, description="Who decides what is done.")
+    scale: int = Field(1, ge=1, le=8, description="Enlarge so many times, last of all.")
     strength: float = Field(1.0, ge=0, le=2, description="Multiplies what the diagnosis asks for; 0 changes nothing.")
     instruction: str = Field("", max_length=500, description='Plain words: "remove the rain, keep the grain".')
     prefer: list[str] = Field(
@@ -58,6 +59,7 @@ class Order(BaseModel):
     tool      of `treat`; empty otherwise
     options   of the call and of how the result is written; JSON values
     preview   whether a small picture is made as well: of the result, or of the regions found
+    scale     how many times larger the result is than the photograph, along a side
     plan      of `restore`: steps to carry out instead of a policy's, as `Step.to_dict` gives them
     cache     name of the folder of intermediate results that this job shares with others, "" for none; with one,
               pictures to look at are made as well, see `views.py`
@@ -69,6 +71,7 @@ class Order(BaseModel):
     tool: str = ""
     options: dict[str, Any] = Field(default_factory=dict)
     preview: bool = False
+    scale: int = 1
     plan: list[dict[str, Any]] | None = None
     cache: str = ""
 
@@ -83,18 +86,21 @@ class Order(BaseModel):
 
         policy_named(options.policy)
         parse(options.instruction)
-        preferring(options.prefer)
+        tools = preferring(options.prefer, options.scale)
+        if options.scale > 1:
+            tools.enlarging(options.scale)
         given = options.model_dump() | {"instruction": options.instruction or None}
         steps = None if plan is None else [step.to_dict() for step in plan]
-        return cls(call="restore", options=given, preview=preview, plan=steps, cache=cache)
+        return cls(call="restore", options=given, preview=preview, plan=steps, cache=cache, scale=options.scale)
 
     @classmethod
     def treat(cls, tool: str, options: TreatOptions, *, preview: bool = False) -> Order:
         """One tool; UsageError where there is no such tool or it does not take a setting."""
         from conservator.tools.added import find
 
-        find(tool).checked(options.settings)
-        return cls(call="treat", tool=tool, options=options.model_dump(), preview=preview)
+        chosen = find(tool)
+        scale = chosen.scale(chosen.checked(options.settings))
+        return cls(call="treat", tool=tool, options=options.model_dump(), preview=preview, scale=scale)
 
     @classmethod
     def diagnose(cls, *, preview: bool = False, cache: str = "") -> Order:

@@ -1,7 +1,8 @@
 """Tools that users add: a list in their data folder of networks in files of their own.
 
 The list holds a card per tool, the place of its file and the file's hash. The file stays where it is and is opened when
-the tool runs. Shipped tools stay the specialists of every plan; an added tool works when it is asked for by name.
+the tool runs. Shipped tools stay the specialists of every plan; an added tool works when it is asked for by name. Only
+enlarging is different: whoever adds a network for that wants it used where its scale is asked for.
 """
 
 from __future__ import annotations
@@ -75,20 +76,25 @@ def find(name: str) -> Tool:
     return TOOLS.get(name) if name in TOOLS else available().get(name)
 
 
-def preferring(names: str | Iterable[str]) -> Registry:
+def preferring(names: str | Iterable[str], scale: int = 1) -> Registry:
     """The shipped tools, led by the ones named, which may be added ones: they get what they treat to themselves.
 
-    UsageError when there is no such tool, or it enlarges.
+    scale  how many times the photo is to be enlarged; behind the named ones, added networks for that come first, the
+           latest before the others
+
+    UsageError when there is no such tool, or one that is named enlarges otherwise.
     """
-    wanted = tuple(dict.fromkeys([names] if isinstance(names, str) else names))
-    if not wanted:
-        return TOOLS
-    leading = [find(name) for name in wanted]
-    for tool in leading:
-        if tool.card.scale != 1:
-            got = f"{tool.name} enlarges ×{tool.card.scale}"
-            raise UsageError(got, "a tool of scale 1", "this version treats a photo at its own size; use another tool")
-    return TOOLS.led_by(leading)
+    leading = {name: find(name) for name in ([names] if isinstance(names, str) else names)}
+    for tool in leading.values():
+        if tool.card.scale > 1 and scale not in tool.scales:
+            asked = f"scale={scale} was asked for" if scale > 1 else "nobody asked for a larger photo"
+            scales = " or ".join(f"scale={one}" for one in tool.scales)
+            raise UsageError(f"{tool.name} enlarges and {asked}", scales, "pass it, or prefer another tool")
+    if scale > 1:
+        added = (entry.tool for entry in reversed(_entries()))
+        able = (tool for tool in added if "low_resolution" in tool.card.treats and scale in tool.scales)
+        leading |= {tool.name: tool for tool in able if tool.card.scale > 1 and tool.name not in leading}
+    return TOOLS.led_by(leading.values()) if leading else TOOLS
 
 
 def home() -> Path:

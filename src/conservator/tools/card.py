@@ -45,7 +45,8 @@ class Card:
     summary      one line for people and language models
     halo         pixels it must see around a pixel: half its receptive field, rounded up
     multiple_of  height and width of what it is given are multiples of this
-    scale        output pixels per input pixel along a side
+    scale        output pixels per input pixel along a side; a tool that can make several has an option `scale` with
+                 these as choices and this as default
     side         the only height and width it can be given, halo included; None when it takes others
     tiles        whether it may see the frame in pieces
     kind         where the pixels of the result come from
@@ -109,6 +110,16 @@ class Tool:
         """Name on the card."""
         return self.card.name
 
+    @property
+    def scales(self) -> tuple[int, ...]:
+        """Output pixels per input pixel along a side that it can make; (1,) for a tool that keeps the size."""
+        option = self.options.get("scale") if self.card.scale > 1 else None
+        return option.choices if option else (self.card.scale,)
+
+    def scale(self, options: Mapping[str, Any]) -> int:
+        """Which of `scales` it makes with these options: the card's unless its option `scale` says otherwise."""
+        return int(options.get("scale", self.card.scale)) if len(self.scales) > 1 else self.card.scale
+
     def checked(self, options: Mapping[str, Any]) -> dict[str, Any]:
         """The given options, converted where that loses nothing; UsageError when the tool does not take one of them."""
         return {name: Option.find(self.name, self.options, name).checked(value) for name, value in options.items()}
@@ -126,6 +137,7 @@ class Tool:
             "multiple_of": card.multiple_of,
             "side": card.side,
             "scale": card.scale,
+            "scales": list(self.scales),
             "models": [*card.models, *self.weights],
             "weights": dict(self.weights),
             "licence": card.licence,
@@ -163,7 +175,8 @@ def tool(
     severity  float32 (D, H, W) in [0, 1], channels in the order of `degradations.NAMES`; 0 for what is not treated
     survey    float32 (K, H, W): what the survey function found, per pixel; K is 0 without one
     options   keyword only, of type bool, int, float, str or a Literal of these, with a default
-    returns   float32 (H, W, 3), finite; values outside [0, 1] are clipped
+    returns   float32 (H, W, 3), finite; values outside [0, 1] are clipped. A tool that enlarges returns
+              (scale·H, scale·W, 3) and may leave `severity` alone: the engine blends its result with interpolation
 
     A survey function sees the whole frame shrunk to at most `engine.THUMBNAIL` px, float32 (h, w, 3), with its severity
     (D, h, w), and returns maps float32 (K, gh, gw) on any grid that spans the frame.

@@ -1,4 +1,7 @@
-"""Applies a tool to a photograph: pads, tiles, upsamples severity, checks the result, leaves the rest untouched."""
+"""Applies a tool to a photograph: pads, tiles, upsamples severity, checks the result, leaves the rest untouched.
+
+A tool that enlarges leaves nothing untouched: there the rest is interpolated.
+"""
 
 from __future__ import annotations
 
@@ -12,6 +15,7 @@ from numpy.typing import NDArray
 
 from conservator.degradations import CELL, INDEX, NAMES
 from conservator.errors import ConservatorError, ToolFailed, UsageError
+from conservator.pixels.enlarge import REACH, enlarged
 from conservator.pixels.reduce import mask_cells, resample, resample_cells, thumbnail
 from conservator.pixels.tiling import Tile, Window, tiles
 from conservator.pixels.types import Maps, Mask, Pixels, Samples, to_pixels, to_samples
@@ -42,7 +46,8 @@ def apply(
     tile: int | None = None,
     on_tile: Callable[[int, int], None] | None = None,
 ) -> Samples:
-    """The photograph after one tool, a new uint16 array (H, W, 3); `samples` is never changed.
+    """The photograph after one tool, a new uint16 array (H, W, 3), or (s·H, s·W, 3) after one that enlarges s times;
+    `samples` is never changed.
 
     samples        uint16 (H, W, 3)
     maps           float32 (D, h, w) in [0, 1] on the CELL grid; what the tool's card does not treat is ignored
@@ -51,24 +56,27 @@ def apply(
     strength_mask  [0, 1], multiplies it too: (h, w) follows the picture's edges, (H, W) is kept to the pixel;
                    or a mask (H, W) for each kind of damage that has one
     options        of the tool
-    tile           side of a tile's core in pixels, rounded up to the grid; TILE or LARGE_TILE when omitted
+    tile           side of a tile's core in pixels, rounded up to the grid; TILE or LARGE_TILE when omitted. Tools that
+                   enlarge get smaller ones: what takes memory is their result
     on_tile        called with (done, total) after each tile; what it raises ends the call
 
-    Tiles with nothing to do never run and do not count. Pixels with no severity come back as the same integers.
+    Tiles with nothing to do never run and do not count. Pixels with no severity come back as the same integers, from a
+    tool that enlarges as cubic interpolation; severity is then the share of what the tool adds to it.
     Memory beyond input and output is that of a few tiles, except for tools with `Tiles.FORBIDDEN`.
     Raises ToolFailed when the tool raises or returns a wrong shape, NaN or infinity; UsageError when arguments are
     wrong; ModelMissing when a network of the tool is absent.
     """
     _check_frame(tool, samples, maps, guide)
-    _check_fits(tool, samples)
     _check_strength(strength, strength_mask, samples.shape[:2], maps.shape[1:], tile)
     treated = _treated(tool, maps, strength)
+    if treated.any():
+        _check_fits(tool, samples)
     if isinstance(strength_mask, np.ndarray) and strength_mask.shape != samples.shape[:2]:
         treated = treated * strength_mask.astype(np.float32)
         strength_mask = None
     job = _Job(tool, samples, treated, guide, _by_mask(strength_mask), tool.checked(options or {}))
     todo = job.tiles(tile)
-    output = samples.copy()
+    output = samples.copy() if job.scale == 1 else np.empty((*(job.scale * n for n in job.size), 3), np.uint16)
     for done, one in enumerate(todo, 1):
         job.treat(one, output)
         if on_tile is not None:
@@ -94,6 +102,10 @@ class _Job:
     def size(self) -> tuple[int, int]:
         return self.samples.shape[0], self.samples.shape[1]
 
+    @property
+    def scale(self) -> int:
+        return self.tool.scale(self.options)
+
     @cached_property
     def work(self) -> NDArray[np.bool_]:
         """(h, w), cells in which a pixel can have severity: upsampling looks one cell around."""
@@ -116,27 +128,47 @@ class _Job:
         return found.astype(np.float32), np.moveaxis(resample(np.moveaxis(small, -1, 0), grid), 0, -1)
 
     def tiles(self, core: int | None) -> list[Tile]:
-        """Tiles that have work."""
+        """Tiles that have work; to be enlarged is work."""
         card = self.tool.card
-        usual = LARGE_TILE if card.tiles is Tiles.DISCOURAGED else TILE
-        side = None if card.tiles is Tiles.FORBIDDEN else core or usual
-        every = tiles(self.size, side, card.halo, card.multiple_of, card.side)
-        return [one for one in every if self.work[one.core.cells].any()]
+        wanted = core or (LARGE_TILE if card.tiles is Tiles.DISCOURAGED else TILE)
+        # A result of twice the tile's sides is what memory is meant for; larger ones come from smaller tiles.
+        side = -(-wanted * 2 // max(2, self.scale))
+        if self.scale > 1 and not self.cells.any():  # interpolation knows no limits of the tool's
+            return list(tiles(self.size, side, REACH, 1))
+        whole = card.tiles is Tiles.FORBIDDEN
+        halo = card.halo if whole or self.scale == 1 else max(card.halo, REACH)
+        every = tiles(self.size, None if whole else side, halo, card.multiple_of, card.side)
+        return [one for one in every if self.scale > 1 or self.work[one.core.cells].any()]
 
     def treat(self, tile: Tile, output: Samples) -> None:
         """Write the core of one tile."""
         pixels = to_pixels(self.samples[tile.seen.within])
         severity = tile.pad_maps(self._severity(tile.seen, pixels))
         touched: NDArray[np.bool_] = np.any(severity[:, *tile.inset], axis=0)
-        if not touched.any():
-            return
+        if self.scale > 1:
+            output[_times(tile.core.within, self.scale)] = to_samples(self._enlarged(tile, pixels, severity))
+        elif touched.any():
+            result = self._result(tile, pixels, severity)[tile.inset].astype(np.float32)
+            np.copyto(output[tile.core.within], to_samples(result), where=touched[..., None])
+
+    def _enlarged(self, tile: Tile, pixels: Pixels, severity: Maps) -> Pixels:
+        """The core of one tile enlarged, the tool's part in it as large as the severity says."""
+        inset = _times(tile.inset, self.scale)
+        share = np.max(severity[:, *tile.inset], axis=0)
+        plain = enlarged(tile.pad_image(pixels), self.scale)[inset]
+        if not share.any():
+            return plain
+        share = share.repeat(self.scale, axis=0).repeat(self.scale, axis=1)[..., None]
+        return np.asarray(plain + share * (self._result(tile, pixels, severity)[inset] - plain), np.float32)
+
+    def _result(self, tile: Tile, pixels: Pixels, severity: Maps) -> Pixels:
+        """What the tool makes of a padded tile, checked."""
         survey = tile.pad_maps(self._surveyed(tile.seen, pixels))
         padded = tile.pad_image(pixels)
-        shape = padded.shape
+        shape = (self.scale * padded.shape[0], self.scale * padded.shape[1], 3)
         result = self._call(str(tile.core), self.tool.treat, padded, severity, survey, **self.options)
         _check_result(self.tool, str(tile.core), result, str(shape), result.shape == shape)
-        core = output[tile.core.within]
-        np.copyto(core, to_samples(result[tile.inset].astype(np.float32)), where=touched[..., None])
+        return result
 
     def _severity(self, seen: Window, pixels: Pixels) -> Maps:
         # Cells are CELL px wide even where the last one sticks out of the frame.
@@ -160,6 +192,12 @@ class _Job:
         if not isinstance(result, np.ndarray):
             raise _failure(self.tool, where, f"returned a {type(result).__name__}", "an array")
         return result
+
+
+def _times(within: tuple[slice, slice], scale: int) -> tuple[slice, slice]:
+    """Index of the same rectangle in the enlarged picture."""
+    rows, columns = (slice(scale * one.start, scale * one.stop) for one in within)
+    return rows, columns
 
 
 def _by_mask(mask: Mask | Mapping[str, Mask] | None) -> list[tuple[Channels, Mask]]:
@@ -206,8 +244,6 @@ def _check_fits(tool: Tool, samples: Samples) -> None:
 
 
 def _check_frame(tool: Tool, samples: Samples, maps: Maps, guide: Pixels) -> None:
-    if tool.card.scale != 1:
-        raise UsageError(f"{tool.name} enlarges ×{tool.card.scale}", "a tool of scale 1", "use another tool")
     if samples.dtype != np.uint16 or samples.ndim != 3 or samples.shape[2] != 3 or not samples.size:
         raise UsageError(f"samples {samples.dtype} {samples.shape}", "uint16 (H, W, 3)", "open it with open_photo")
     grid = tuple(-(-side // CELL) for side in samples.shape[:2])

@@ -14,6 +14,7 @@ from conservator.errors import ToolFailed, UsageError
 from conservator.models.foreign.loading import load
 from conservator.models.foreign.measuring import halo
 from conservator.models.foreign.network import Network
+from conservator.pixels.enlarge import enlarged
 from conservator.pixels.types import Maps, Mask, Pixels
 from conservator.tools.card import Card, Kind, Tiles, Tool
 from conservator.tools.signature import options_of
@@ -52,9 +53,12 @@ class Foreign:
         def treat(pixels: Pixels, severity: Maps, survey: Maps, *, mix: float = 1.0) -> Pixels:
             if not 0.0 <= mix <= 1.0:
                 raise UsageError(f"mix={mix}", "the share of the network's change to make, in [0, 1]")
-            change = _seen(load(self.file, self.sha256), pixels) - pixels
+            seen, scale = _seen(load(self.file, self.sha256), pixels), self.card.scale
+            if scale > 1:  # how much of it where is the engine's to decide
+                plain = enlarged(pixels, scale)
+                return np.asarray(plain + np.float32(mix) * (seen - plain), np.float32)
             gate = mix * _force(severity, self.card.treats)
-            return np.asarray(pixels + gate[..., None] * change, np.float32)
+            return np.asarray(pixels + gate[..., None] * (seen - pixels), np.float32)
 
         return Tool(self.card, treat, None, options_of(self.card.name, treat), {self.card.name: self.sha256})
 
@@ -99,7 +103,7 @@ def _force(severity: Maps, kinds: tuple[str, ...]) -> Mask:
 
 
 def _seen(network: Network, pixels: Pixels) -> Pixels:
-    """Pixels (H, W, 3) as the network returns them; a grey network sees the channels one by one, equal ones once."""
+    """What a network makes of pixels (H, W, 3); a grey one sees the channels one by one, equal ones once."""
     planes = np.clip(pixels, 0, 1).transpose(2, 0, 1)
     if network.channels == 3:
         result = network.run(planes)
@@ -107,6 +111,7 @@ def _seen(network: Network, pixels: Pixels) -> Pixels:
         result = network.run(planes[:1]).repeat(3, axis=0)
     else:
         result = np.concatenate([network.run(plane[None]) for plane in planes])
-    if result.shape != planes.shape:
-        raise ToolFailed(f"the network made {result.shape} of {planes.shape}", "the same shape")
+    wanted = (3, *(network.scale * side for side in planes.shape[1:]))
+    if result.shape != wanted:
+        raise ToolFailed(f"the network made {result.shape} of {planes.shape}", str(wanted))
     return result.transpose(1, 2, 0)

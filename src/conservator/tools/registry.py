@@ -72,10 +72,27 @@ class Registry:
         """These tools and more; all of them or, when a name is taken, ToolDefinitionError and none."""
         return Registry([*self, *tools])
 
+    @property
+    def enlargers(self) -> Registry:
+        """The tools that return more pixels than they are given."""
+        return Registry(tool for tool in self if tool.card.scale > 1)
+
+    def enlarging(self, scale: int) -> Tool:
+        """The first tool that enlarges so many times; UsageError when there is none."""
+        found = next((tool for tool in self.enlargers if scale in tool.scales), None)
+        if found is None:
+            able = sorted({1, *(one for tool in self.enlargers for one in tool.scales)})
+            fix = "add a network that does, with `conservator tools add`, or pass another scale"
+            raise UsageError(f"scale={scale}", f"one of {', '.join(map(str, able))}", fix)
+        return found
+
     def led_by(self, tools: Iterable[Tool]) -> Registry:
-        """The given tools first, then these for what is left: a kind of damage that a given one treats is its own."""
+        """The given tools first, then these for what is left: a kind of damage that a given one treats is its own.
+
+        Tools that enlarge take nothing from others, which may know other scales.
+        """
         first = tuple(tools)
-        taken = {kind for tool in first for kind in tool.card.treats}
+        taken = {kind for tool in first if tool.card.scale == 1 for kind in tool.card.treats}
         rest = (_narrowed(tool, taken) for tool in self if tool.name not in {tool.name for tool in first})
         return Registry([*first, *(tool for tool in rest if tool is not None)])
 
@@ -83,7 +100,7 @@ class Registry:
 def _narrowed(tool: Tool, taken: set[str]) -> Tool | None:
     """The tool for what is not taken, or None."""
     left = tuple(kind for kind in tool.card.treats if kind not in taken)
-    if left == tool.card.treats:
+    if left == tool.card.treats or tool.card.scale > 1:
         return tool
     if not left:
         return None

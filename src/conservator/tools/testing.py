@@ -21,11 +21,13 @@ class FakeTool(Tool):
     treats       degradations whose summed severity, at most 1, decides how far a pixel moves
     gain         1 keeps the brightness
     radius       of the square mean in pixels; the halo is as large, so 0 looks at the pixel alone
+    scale        output pixels per input pixel along a side
     fault        raise ValueError, return NaN, or return a wrong shape
     fault_at     number of the call that breaks, from 0; earlier ones succeed
     calls        shapes (H, W) of what it was given, in order
 
-    The result is pixels + s · (gain · mean − pixels), plus s times the first survey map when there is one.
+    The result is pixels + s · (gain · mean − pixels), plus s times the first survey map when there is one; where it
+    enlarges, each pixel of that `scale` times in both directions.
     """
 
     calls: list[tuple[int, int]]
@@ -53,6 +55,7 @@ class FakeTool(Tool):
             result = pixels + share * (np.float32(gain) * _mean(pixels, radius) - pixels)
             if len(survey):
                 result = result + share * survey[0][..., None]
+            result = result.repeat(scale, axis=0).repeat(scale, axis=1)
             return result if len(calls) <= fault_at else _broken(result, fault)
 
         card = Card(

@@ -24,6 +24,7 @@ from conservator.benchmarks.measuring import WORSE, OnRow, decibel, result_of
 from conservator.benchmarks.photos import Bytes, read, to_bytes, to_unit
 from conservator.benchmarks.results import Findings, Row
 from conservator.degradations import CELL, NAMES
+from conservator.pixels.inpainting import DEEPEST, depth
 from conservator.pixels.types import Samples
 from conservator.plan import Step
 from conservator.policies.scripted import ScriptedPolicy
@@ -81,7 +82,7 @@ def _nothing_found(samples: Samples) -> Any:
 CONTESTANTS: Mapping[str, Contestant] = {
     "input": lambda case: case.before,
     OURS: lambda case: treated(case.before),
-    TOLD: lambda case: treated(case.before, case.marred),
+    TOLD: lambda case: treated(case.before, case.marred & (depth(case.marred) <= DEEPEST)),
     "Telea, true mask": lambda case: peers.telea(case.before, case.marred),
     "median": lambda case: peers.median(case.before),
     "top hats + Telea": lambda case: peers.top_hats(case.before),

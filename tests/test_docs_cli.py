@@ -40,6 +40,9 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     photograph(tmp_path / "scans/a.png", seed=2)
     photograph(tmp_path / "scans/1998/b.png", seed=3)
     Image.new("L", (104, 72), 255).save(tmp_path / "sky.png")
+    scratches = Image.new("L", (104, 72), 0)
+    scratches.paste(255, (10, 20, 80, 23))
+    scratches.save(tmp_path / "scratches.png")
     return tmp_path
 
 

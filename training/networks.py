@@ -519,6 +519,73 @@ def invert_tone(image: Tensor, maps: Tensor) -> Tensor:
     return grey + colour * (clear * ratio - grey)
 
 
+class MarkFeatures(nn.Module):
+    """What stands out from its surroundings, light or dark, per pixel; 8 channels.
+
+    Top hats of 3, 7 and 15 px, white and black (Serra, 1982), those of 7 also held against the contrast around them.
+    """
+
+    channels = 8
+
+    def forward(self, x: Tensor) -> Tensor:
+        y = _luma(x)
+        both = torch.cat([y, -y], 1)
+        worn, hats = both, []
+        for i, reach in enumerate(REACHES):
+            worn = -_widened(-worn, reach)
+            opened = worn
+            for back in REACHES[: i + 1]:
+                opened = _widened(opened, back)
+            hats.append(both - opened)
+        mean, square = (F.avg_pool2d(F.avg_pool2d(v, CELL), 5, 1, 2, count_include_pad=False) for v in (y, y * y))
+        spread = (square - mean * mean).clamp_min(0).sqrt() + 0.03
+        spread = F.interpolate(spread, scale_factor=CELL, mode="bilinear", align_corners=False)
+        return torch.cat([*hats, 0.25 * hats[1] / spread], 1)
+
+
+REACHES = (1, 2, 4)
+"""Steps that widen a window from 1 to 3, 7 and 15 px."""
+
+
+def _widened(x: Tensor, reach: int) -> Tensor:
+    """Largest of three values `reach` px apart, across and then down."""
+    x = F.pad(x, (reach, reach, reach, reach), mode="replicate")
+    x = torch.maximum(torch.maximum(x[..., : -2 * reach], x[..., reach:-reach]), x[..., 2 * reach :])
+    return torch.maximum(torch.maximum(x[..., : -2 * reach, :], x[..., reach:-reach, :]), x[..., 2 * reach :, :])
+
+
+class ScratchFinder(nn.Module):
+    """Half-resolution U-Net from pixels and what stands out of them to a logit per pixel. No pooling over the frame:
+    a pixel's answer depends on `REACH` px around it, so tiles agree."""
+
+    ends = ("enter", "leave")
+    REACH = 96
+
+    def __init__(self, widths: tuple[int, int, int] = (16, 32, 48)) -> None:
+        super().__init__()
+        a, b, c = widths
+        self.features = MarkFeatures()
+        self.enter = nn.Conv2d(4 * (3 + MarkFeatures.channels), a, 3, padding=1)
+        self.down1, self.down2 = nn.Conv2d(a, b, 2, 2), nn.Conv2d(b, c, 2, 2)
+        self.up2, self.up1 = nn.Conv2d(c, 4 * b, 1), nn.Conv2d(b, 4 * a, 1)
+        self.encode1, self.encode2 = ResidualBlock(a), ResidualBlock(b)
+        self.middle = nn.Sequential(ResidualBlock(c), ResidualBlock(c))
+        self.decode2, self.decode1 = ResidualBlock(b), ResidualBlock(a)
+        self.leave = nn.Conv2d(a, 4, 3, padding=1)
+        nn.init.zeros_(self.leave.weight)
+        nn.init.constant_(self.leave.bias, -3.0)  # marks are rare
+
+    def forward(self, image: Tensor) -> Tensor:
+        """image (N, 3, H, W) in [0, 1], sides multiples of 8 → logits (N, 1, H, W)."""
+        seen = torch.cat([image - 0.5, 4 * self.features(image)], 1)
+        x1 = self.encode1(self.enter(F.pixel_unshuffle(seen, 2)))
+        x2 = self.encode2(F.relu(self.down1(x1)))
+        x3 = self.middle(F.relu(self.down2(x2)))
+        y2 = self.decode2(x2 + F.pixel_shuffle(self.up2(x3), 2))
+        y1 = self.decode1(x1 + F.pixel_shuffle(self.up1(y2), 2))
+        return F.pixel_shuffle(self.leave(F.relu(y1)).float(), 2)
+
+
 class PlanNetwork(nn.Module):
     """A plan from a few numbers: which tool at each place, or none any more, and how strong each tool would be there.
 

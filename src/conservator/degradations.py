@@ -18,6 +18,7 @@ class Stage(StrEnum):
     """Where damage enters a photograph; treated in this order, last damage first (MAIR, 2503.09403)."""
 
     COMPRESSION = "compression"
+    SURFACE = "surface"  # of the print or negative, before it is scanned
     IMAGING = "imaging"
     SCENE = "scene"
 
@@ -27,7 +28,7 @@ class Sight(StrEnum):
 
     LOCAL = "local"  # a few native pixels: vanishes when the frame is shrunk
     FRAME = "frame"  # the whole frame: a crop cannot tell a veil or a shadow from the scene
-    TOLD = "told"  # nothing perceives it: treated only where somebody asks for its tool
+    TOLD = "told"  # nothing perceives it: treated only where somebody asks for it
 
 
 class Scale(StrEnum):
@@ -99,6 +100,9 @@ UNDERWATER = Degradation("underwater", Stage.SCENE, Sight.TOLD, "metres of water
 COLOUR_CAST = Degradation(
     "colour_cast", Stage.SCENE, Sight.TOLD, "degrees between the light and grey", 0.0, 30.0, Scale.LINEAR, 3.0
 )
+SCRATCHES = Degradation(
+    "scratches", Stage.SURFACE, Sight.TOLD, "share of the surface hidden", 0.0, 1.0, Scale.LINEAR, 0.02
+)
 
 DEGRADATIONS: tuple[Degradation, ...] = (
     NOISE,
@@ -112,6 +116,7 @@ DEGRADATIONS: tuple[Degradation, ...] = (
     OVER_EXPOSURE,
     UNDERWATER,
     COLOUR_CAST,
+    SCRATCHES,
 )
 NAMES: tuple[str, ...] = tuple(d.name for d in DEGRADATIONS)
 BY_NAME = MappingProxyType({d.name: d for d in DEGRADATIONS})

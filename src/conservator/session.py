@@ -8,7 +8,7 @@ from collections.abc import Callable
 import numpy as np
 
 from conservator.cache import Cache, key_of
-from conservator.degradations import BY_NAME, INDEX, NAMES, Sight
+from conservator.degradations import BY_NAME, INDEX, NAMES, TOLD, Sight
 from conservator.diagnosis import Diagnosis
 from conservator.errors import ToolFailed, UsageError
 from conservator.memory import Memory
@@ -201,10 +201,14 @@ class Session:
         return Plan(tuple(self.steps), tuple(self.cannot))
 
     def wanted(self) -> tuple[str, ...]:
-        """Kinds that ail the photo and that the caller wants treated, in channel order."""
-        wish = self.limits.wishes.strength
-        wanted = (k for k in self.diagnosis.degradations if wish(k) > 0 and self.limits.strength > 0)
-        return tuple(k for k in wanted if k not in self._open or (self.diagnosis.cells(k)[self._open[k]] > 0).any())
+        """Kinds that ail the photo and that the caller wants treated, in channel order.
+
+        A kind that nothing perceives ails it when the caller names it, until a step against it is kept.
+        """
+        wishes, done = self.limits.wishes, {kind for step in self.steps for kind in step.treats}
+        named = tuple(d.name for d in TOLD if wishes.names(d.name) and d.name not in done)
+        wanted = (k for k in self.diagnosis.degradations + named if wishes.strength(k) * self.limits.strength > 0)
+        return tuple(k for k in wanted if k not in self._open or np.any((self._found(k) > 0) & self._open[k]))
 
     def specialist(self, kind: str) -> Tool | None:
         """The tool for a kind of damage; among several the one that takes most of what else is wanted along."""
@@ -229,7 +233,7 @@ class Session:
             maps[INDEX[kind]] = np.clip(severity, 0.0, 1.0) * where
         return maps
 
-    def _found(self, kind: str, uniform: bool) -> Mask | float:
+    def _found(self, kind: str, uniform: bool = False) -> Mask | float:
         """Severity per cell, or for the frame as one thing its mean where there is any."""
         if BY_NAME[kind].sight is Sight.TOLD:
             return 1.0

@@ -195,6 +195,27 @@ def critic(clean: Clean, seed: Seed = 0, limit: Limit = None, threads: Threads =
 
 
 @app.command()
+def scratches(
+    clean: Clean,
+    unmarred: Annotated[
+        list[Path] | None, typer.Option(help="Folder of photographs without marks, for false alarms; repeatable.")
+    ] = None,
+    seed: Seed = 0,
+    limit: Limit = None,
+    threads: Threads = None,
+    output: Output = None,
+) -> None:
+    """Marks that are found, filled, and taken for marks where there are none."""
+    from conservator.benchmarks.photos import photographs
+    from conservator.benchmarks.scratches import run
+
+    bound_threads(threads)
+    others = [path for folder in unmarred or () for path in photographs(folder, limit)]
+    found = run(photographs(clean, limit), unmarred=others, seed=seed, on_row=_tell)
+    _finish("scratches", found, seed, output)
+
+
+@app.command()
 def masks(
     count: Annotated[int, typer.Option(min=1, help="Computed masks.")] = 24, seed: Seed = 0, output: Output = None
 ) -> None:

@@ -84,6 +84,21 @@ def opening(picture: Bytes) -> Bytes:
     return np.asarray(cv2.morphologyEx(picture, cv2.MORPH_OPEN, np.ones((1, 5), np.uint8)), np.uint8)
 
 
+def top_hats(picture: Bytes) -> Bytes:
+    """What stands out of 11 pixels by 60 levels, light or dark, and its rim, filled by Telea's method (2004): the usual
+    recipe against scratches; 40 to 120 levels and 7 pixels were tried on training photographs."""
+    grey = cv2.cvtColor(picture, cv2.COLOR_RGB2GRAY)
+    around = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (11, 11))
+    hats = [cv2.morphologyEx(grey, hat, around) for hat in (cv2.MORPH_TOPHAT, cv2.MORPH_BLACKHAT)]
+    found = cv2.dilate((np.maximum(*hats) > 60).astype(np.uint8), np.ones((3, 3), np.uint8))
+    return telea(picture, found > 0)
+
+
+def telea(picture: Bytes, hole: NDArray[np.bool_]) -> Bytes:
+    """OpenCV's fill of a hole (H, W) by fast marching (Telea, 2004), radius 3."""
+    return np.asarray(cv2.inpaint(picture, hole.astype(np.uint8), 3, cv2.INPAINT_TELEA), np.uint8)
+
+
 def resized(scale: int, method: Resampling) -> Peer:
     """Pillow's resampling; its bicubic kernel (a = −½) is the one that enlarging networks are compared with."""
 

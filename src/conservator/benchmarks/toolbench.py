@@ -138,6 +138,7 @@ TASKS = (
     Task("low light", "low_light", _preset("low_light"), EXPOSURE),
     Task("over-exposure", "over_exposure", _preset("over_exposure"), EXPOSURE),
     *(cast(degrees) for degrees in (0, 5, 10, 20)),
+    Task("scratches", "scratches", _preset("scratches"), {"median": peers.median, "top hats + Telea": peers.top_hats}),
     *(enlarging(scale) for scale in (2, 3, 4)),
 )  # fmt: skip
 UNDERWATER = Task("under water", "underwater", None, {"grey world": peers.grey_world, "CLAHE": clahe})

@@ -5,7 +5,7 @@ scheduler looks anew and orders what it finds; the expert in charge tries its to
 
 Deviations: scheduler and experts are embedded functions instead of language models; an expert's tools come in the
 order of the registry, the most specialised first, instead of the order a model prefers; whether a tool helped is the
-critic's and the guard's to say.
+critic's and the guard's to say; marks on a print, which the paper does not have, come between compression and imaging.
 """
 
 from __future__ import annotations

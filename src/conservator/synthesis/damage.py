@@ -11,7 +11,7 @@ import numpy as np
 
 from conservator.degradations import BY_NAME, CELL, INDEX, NAMES
 from conservator.pixels.types import Maps, Mask, Pixels
-from conservator.synthesis import colours, optics, sensor, weather
+from conservator.synthesis import ageing, colours, optics, sensor, weather
 
 Inflicted = tuple[Pixels, Mask | float]
 """The damaged picture and the physical value per pixel (or for all pixels)."""
@@ -167,6 +167,21 @@ def _colour_cast(image: Pixels, rng: np.random.Generator, degrees: float, hue: f
     return colours.cast(image, colours.light_at(degrees, hue)), degrees
 
 
+def _scratches(
+    image: Pixels,
+    rng: np.random.Generator,
+    density: float,
+    width: float,
+    opacity: float,
+    light: float = 0.7,
+    softness: float = 0.4,
+    kinds: tuple[str, ...] = tuple(ageing.MARKS),
+) -> Inflicted:
+    style = ageing.Style.of(image, rng, width, opacity, light)
+    hidden, colour = ageing.marks(image.shape[:2], rng, style, density, softness, kinds)
+    return image + hidden[..., None] * (colour - image), hidden
+
+
 _INFLICT: dict[str, Callable[..., Inflicted]] = {
     "noise": _noise,
     "jpeg": _jpeg,
@@ -179,4 +194,5 @@ _INFLICT: dict[str, Callable[..., Inflicted]] = {
     "over_exposure": _over_exposure,
     "underwater": _underwater,
     "colour_cast": _colour_cast,
+    "scratches": _scratches,
 }

@@ -226,6 +226,16 @@ def _over_exposure(rng: np.random.Generator) -> dict[str, Any]:
     return {"model": model, "amount": amount[model]}
 
 
+def _scratches(rng: np.random.Generator) -> dict[str, Any]:
+    return {
+        "density": _log_between(rng, 60, 700),
+        "width": _log_between(rng, 0.8, 4.0),
+        "opacity": _between(rng, 0.5, 1.0),
+        "light": float(_pick(rng, 0.0, 0.5, 0.8, 0.95, 1.0, 1.0)),
+        "softness": float(_pick(rng, 0.0, _between(rng, 0.3, 0.8))),
+    }
+
+
 _PARAMETERS = {
     "noise": _noise, "jpeg": _jpeg, "motion_blur": _motion, "defocus_blur": _defocus,
     "low_resolution": _low_resolution, "rain": _rain, "haze": _haze, "low_light": _low_light,
@@ -270,4 +280,5 @@ _PRESET = {
     "haze": lambda rng: {"beta": _between(rng, 0.6, 1.8), "airlight": _between(rng, 0.7, 1.0)},
     "low_light": _preset_dark,
     "over_exposure": _over_exposure,
+    "scratches": _scratches,
 }

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field, replace
 
 from conservator.degradations import PERCEIVED
 from conservator.errors import UsageError
-from conservator.wishes.lexicon import Role, Word, words
+from conservator.wishes.lexicon import KINDS, Role, Word, words
 from conservator.wishes.places import WHOLE, of_words
 from conservator.wishes.schema import Wish, Wishes
 
@@ -34,7 +34,7 @@ def parse(instruction: str | None) -> Wishes:
         except UsageError as error:
             refused.append(error.got.removeprefix("cannot: "))
     if refused:
-        known = f"words for {', '.join(PERCEIVED)} and for parts of the picture"
+        known = f"words for {', '.join(KINDS)} and for parts of the picture"
         raise UsageError(f"cannot: {'; '.join(refused)}", known, "rephrase or leave it out")
     return Wishes(tuple(dict.fromkeys(wishes)))
 

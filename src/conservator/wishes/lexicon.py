@@ -10,6 +10,8 @@ from functools import cache
 from types import MappingProxyType
 from typing import Any
 
+from conservator.degradations import NAMES
+
 
 class Role(StrEnum):
     """What a word does in a sentence."""
@@ -66,6 +68,8 @@ _DAMAGE: Mapping[tuple[str, ...], str] = {
     ("defocus_blur",): "defocus|defocus_blur|defocus blur|失焦|虚焦|对焦不准",
     BLUR: "blur|blurriness|unsharpness|模糊|太模糊",
     ("low_resolution",): "low resolution|low_resolution|pixelation|pixelated|低分辨率|分辨率低|像素化",
+    ("scratches",): "scratches|scratch|dust|dirt|specks|speck|spots|spot|cracks|crack|creases|crease|folds|fold|lint"
+    "|划痕|刮痕|划伤|擦痕|折痕|裂痕|裂纹|灰尘|尘埃|尘点|污点|斑点|污渍",
 }
 
 _CURE: Mapping[tuple[str, ...], str] = {
@@ -76,6 +80,7 @@ _CURE: Mapping[tuple[str, ...], str] = {
     ("low_light",): "brighten|brightening|lighten|lightening|lift|brighter|lighter|more light"
     "|提亮|调亮|增亮|变亮|亮一点",
     ("over_exposure",): "recover|tone down|tame|reduce the highlights|reduce highlights|压高光|恢复高光",
+    ("scratches",): "scratch removal|dust removal|dedust|去划痕|除划痕|去灰尘|除尘|去污点|去斑点|去折痕",
     BLUR: "deblur|deblurring|sharpen|sharpening|sharper|blur removal|去模糊|锐化|变清晰",
 }
 
@@ -239,3 +244,6 @@ def _longest() -> int:
 
 PARTS: tuple[str, ...] = tuple(_PART)
 """Names of the parts of a picture that the built-in words know."""
+
+KINDS: tuple[str, ...] = tuple(name for name in NAMES if (name,) in _DAMAGE)
+"""Kinds of damage that the built-in words know."""

@@ -26,7 +26,7 @@ class Wish:
     """One thing asked for; UsageError when a field is not what it may be.
 
     action   "treat"; "limit": treat with that amount where it is treated, without asking for it; "keep": do not treat
-    kinds    names of damage, see `degradations.PERCEIVED`; empty is every kind
+    kinds    names of damage, see `degradations.NAMES`; empty is every kind that is perceived
     amount   how strongly to treat, in [0, 2]; 1 is what the diagnosis asks for
     where    a phrase that names a part of the picture, see `wishes.places`; None is everywhere
     said     the words it was read from
@@ -41,9 +41,9 @@ class Wish:
     def __post_init__(self) -> None:
         if self.action not in _VERBS:
             raise UsageError(f"action {self.action!r}", ", ".join(_VERBS))
-        unknown = [kind for kind in self.kinds if kind not in PERCEIVED]
+        unknown = [kind for kind in self.kinds if kind not in NAMES]
         if unknown or len(set(self.kinds)) < len(self.kinds):
-            raise UsageError(f"kinds {list(self.kinds)}", f"some of {', '.join(PERCEIVED)}, each once")
+            raise UsageError(f"kinds {list(self.kinds)}", f"some of {', '.join(NAMES)}, each once")
         if isinstance(self.amount, bool) or not isinstance(self.amount, int | float) or not 0 <= self.amount <= MOST:
             raise UsageError(f"amount {self.amount!r}", f"a number in [0, {MOST:g}]")
         if not isinstance(self.said, str) or not isinstance(self.where, str | None):
@@ -141,7 +141,11 @@ class Wishes:
         """Kinds to treat; None is whatever ails the photo."""
         if not any(w.action == "treat" for w in self.wishes):
             return None
-        return frozenset(kind for kind in PERCEIVED if self._treating(kind))
+        return frozenset(kind for kind in NAMES if self._treating(kind) and (kind in PERCEIVED or self.names(kind)))
+
+    def names(self, kind: str) -> bool:
+        """Whether a kind is asked for by its name: what nothing perceives is treated only then."""
+        return any(w.action == "treat" and kind in w.kinds for w in self.wishes)
 
     def to_dict(self) -> dict[str, Any]:
         """JSON-ready."""

@@ -2,34 +2,29 @@
 
 from __future__ import annotations
 
-import hashlib
-import platform
 from collections.abc import Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass, replace
-from importlib import metadata
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from conservator import __version__
 from conservator.cache import Cache
 from conservator.diagnosis import Diagnosis
 from conservator.errors import InputError, UsageError
 from conservator.masks import Masks, combined, read_masks, recorded_masks
 from conservator.memory import Memory, opened
-from conservator.models.catalogue import MODELS
-from conservator.models.devices import device
 from conservator.models.runtime import set_threads
 from conservator.perception import observe
 from conservator.photo import Photo, Source, open_photo, save
-from conservator.pixels.types import Pixels, Samples
+from conservator.pixels.types import Pixels
 from conservator.plan import Step
 from conservator.policies import LEARNING, Policy, policy_named
 from conservator.policies.enlarging import Enlarge, check_size, enlarging
 from conservator.policies.scripted import ScriptedPolicy
-from conservator.record import SCHEMA, Event, Ledger, Listener, Record
+from conservator.record import Ledger, Listener, Record
+from conservator.recording import record_of
 from conservator.selection import MaskSource, Outlined, outlined
 from conservator.session import Perceiver, Session
 from conservator.terms import Budget, Limits
@@ -249,10 +244,6 @@ def _recorded_photo(given: Source | None, known: Mapping[str, Any]) -> Photo:
     return photo
 
 
-def _origin(photo: Photo) -> dict[str, Any]:
-    return {"path": str(photo.source.resolve()) if photo.source else None, "sha256": photo.sha256}
-
-
 def _file_name(photo: Photo) -> str | None:
     return photo.source.name if photo.source else None
 
@@ -261,66 +252,4 @@ def _treatment(session: Session, call: dict[str, Any], seed: int) -> Treatment:
     original = session.photo
     changed = session.samples is not original.samples and not np.array_equal(session.samples, original.samples)
     photo = original.with_samples(session.samples) if changed else original
-    return Treatment(original, photo, session.first, session.diagnosis, _record(session, photo, call, seed))
-
-
-def _record(session: Session, photo: Photo, call: dict[str, Any], seed: int) -> Record:
-    original, ledger = session.photo, session.ledger
-    tools = [session.tool(step) for step in session.steps]
-    shipped = {"perceiver_local", "perceiver_frame"}.union(*(tool.card.models for tool in tools))
-    models = {name: MODELS[name].sha256 for name in shipped}
-    for tool in tools:
-        models |= tool.weights
-    if isinstance(session.perceiver, Outlined):
-        models |= session.perceiver.source.weights
-    plan = session.plan.to_dict()
-    return Record(
-        {
-            "schema": SCHEMA,
-            "versions": _versions(),
-            "input": {
-                **_origin(original),
-                "size": list(original.size),
-                "container": original.container,
-                "depth": original.depth,
-            },
-            "output": {"sha256": _digest(photo.samples), "size": list(photo.size), "unchanged": photo is original},
-            "call": call,
-            "seed": seed,
-            "models": dict(sorted(models.items())),
-            "diagnosis": session.first.to_dict(),
-            "after": session.diagnosis.to_dict(),
-            "memory": _experience(ledger.events),
-            "events": ledger.events,
-            "plan": plan["steps"],
-            "cannot_treat": plan["cannot_treat"],
-            "timings": {stage: round(seconds, 4) for stage, seconds in ledger.seconds.items()},
-            "budget": {
-                "calls": session.budget.calls,
-                "looks_ahead": session.budget.looks_ahead,
-                "seconds": round(ledger.elapsed, 4),
-                "work_seconds": round(session.work.seconds, 4),
-                "critical_path_seconds": round(session.work.critical_path, 4),
-                "max_calls": session.budget.max_calls,
-                "max_seconds": session.budget.max_seconds,
-            },
-        }
-    )
-
-
-def _experience(events: Sequence[Event]) -> dict[str, Any] | None:
-    """Which experience was used and what was learned; None without a memory."""
-    told = {e["type"]: {k: v for k, v in e.items() if k not in ("seq", "at", "type")} for e in events}
-    if "recalled" not in told:
-        return None
-    return {"recalled": told["recalled"], "learned": told["learned"]["decisions"]}
-
-
-def _digest(samples: Samples) -> str:
-    return hashlib.sha256(np.ascontiguousarray(samples).data).hexdigest()
-
-
-def _versions() -> dict[str, str]:
-    packages = ("numpy", "opencv-python-headless", "onnxruntime")
-    known = {"conservator": __version__, "python": platform.python_version(), "device": device()}
-    return known | {p: metadata.version(p) for p in packages}
+    return Treatment(original, photo, session.first, session.diagnosis, record_of(session, photo, call, seed))

@@ -349,7 +349,7 @@ def test_a_writer_that_dies_in_the_middle_leaves_nothing_half_done(tmp_path: Pat
 
 
 def test_the_shipped_experience_is_there_from_the_start_and_only_then(tmp_path: Path) -> None:
-    with Memory(tmp_path / "memory.db") as memory:
+    with Memory(tmp_path / "memory.db", shipped=True) as memory:
         assert len(memory) > 10 and {one.source for one in memory.experiences()} == {"shipped"}
         memory.forget()
     with Memory(tmp_path / "memory.db") as memory:

@@ -60,12 +60,12 @@ class Memory:
 
     path     file to keep it in, made when absent, which several processes may use at the same time; None keeps it
              in this process
-    shipped  whether a memory that is made begins with the shipped experience
+    shipped  whether a memory that is made begins with the shipped experience, which so far costs calls (docs/memory.md)
 
     Raises InputError when the file is something else, OutputError when it cannot be written.
     """
 
-    def __init__(self, path: str | Path | None = None, *, shipped: bool = True) -> None:
+    def __init__(self, path: str | Path | None = None, *, shipped: bool = False) -> None:
         self._book = Book(Path(path) if path is not None else None)
         if shipped and self._book.fresh:
             self._take_in(_read(SHIPPED), "shipped")

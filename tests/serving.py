@@ -29,9 +29,10 @@ def encoded(picture: np.ndarray, container: str = "PNG", **options: object) -> b
     return out.getvalue()
 
 
-def slow() -> bytes:
-    """A photograph that takes a worker many seconds."""
-    return encoded(np.random.default_rng(0).integers(0, 255, (1500, 2400, 3), np.uint8), compress_level=0)
+def slow(times: int = 1) -> bytes:
+    """A photograph that takes a worker many seconds, or as many times as long."""
+    size = (1500 * times, 2400, 3)
+    return encoded(np.random.default_rng(0).integers(0, 255, size, np.uint8), compress_level=0)
 
 
 def until(found: Callable[[], object], what: str) -> None:

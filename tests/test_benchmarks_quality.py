@@ -140,9 +140,9 @@ def test_one_pass_survives_a_broken_tool() -> None:
 def rivals() -> dict[str, Callable[[Sample], Treatment]]:
     """Policies whose worth is known: the truth, the input, and a photograph thrown away."""
     return {
-        "true_maps": lambda s: giving(lambda _: to_bytes(s.clean))(to_bytes(s.degraded)),
-        "one_pass": lambda s: giving(lambda before: before)(to_bytes(s.degraded)),
-        "spatial": lambda s: giving(lambda before: 255 - before)(to_bytes(s.degraded)),
+        "true_maps": lambda s, scale: giving(lambda _: to_bytes(s.clean))(to_bytes(s.degraded)),
+        "one_pass": lambda s, scale: giving(lambda before: before)(to_bytes(s.degraded)),
+        "spatial": lambda s, scale: giving(lambda before: 255 - before)(to_bytes(s.degraded)),
     }
 
 

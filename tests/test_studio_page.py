@@ -171,7 +171,7 @@ def test_errors_are_said_and_break_nothing(page: Browser, photo: Path, tmp_path:
 
 
 def test_a_run_is_cancelled(page: Browser, tmp_path: Path) -> None:
-    (tmp_path / "slow.png").write_bytes(slow())
+    (tmp_path / "slow.png").write_bytes(slow(3))  # a browser is slow, too
     page.choose("#photo", tmp_path / "slow.png")
     page.says("#status", "as it came")
     page.find("#restore").click()

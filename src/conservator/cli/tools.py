@@ -59,12 +59,12 @@ def remove(name: Annotated[str, typer.Argument(help="An added tool; its file is 
 def show(chosen: Iterable[Tool], as_json: bool) -> None:
     """Print tools as a table or as JSON."""
     from rich.console import Console
-    from rich.table import Table
+    from rich.table import Column, Table
 
     if as_json:
         print(json.dumps([tool.to_dict() for tool in chosen], indent=2, ensure_ascii=False))
         return
-    table = Table("tool", "treats", "kind", "licence", "summary")
+    table = Table(Column("tool", no_wrap=True), "treats", "kind", "licence", "summary")
     for tool in chosen:
         card = tool.card
         kinds = ", ".join(kind.replace("_", " ") for kind in card.treats)

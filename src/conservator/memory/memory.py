@@ -104,7 +104,7 @@ class Memory:
         """Take in what happened to a photograph; says, and writes down, what changed and why."""
         with self._book.change():
             known = {one.number: one for one in self._book.all()}
-            nearest = _twin(lesson.fingerprint, known.values())
+            nearest = next(iter(_twins(lesson.fingerprint, known.values())), None)
             decisions = tuple(
                 self._carry_out(change, experience, reason)
                 for change, experience, reason in conclude(lesson, known.get(lesson.followed), nearest)
@@ -154,8 +154,7 @@ class Memory:
         with self._book.change():
             known = self._book.all()
             for new in experiences:
-                twin = _twin(new.fingerprint, known)
-                if twin is None or not twin.same_plan(new.steps):
+                if not any(twin.same_plan(new.steps) for twin in _twins(new.fingerprint, known)):
                     known.append(self._book.put(replace(new, number=0, source=source)))
                     count += 1
         return count
@@ -174,11 +173,11 @@ def _best(fingerprint: Fingerprint, among: list[Experience], strict: bool) -> Re
     return None if best is None else Recollection(among[best], float(gaps[best]), strict)
 
 
-def _twin(fingerprint: Fingerprint, among: Iterable[Experience]) -> Experience | None:
-    """The nearest experience with the same kinds that is the same case."""
+def _twins(fingerprint: Fingerprint, among: Iterable[Experience]) -> list[Experience]:
+    """Experiences with the same kinds that are the same case, the nearest first."""
     alike = [one for one in among if one.fingerprint.kinds == fingerprint.kinds]
     gaps = _gaps(fingerprint, alike)
-    return alike[int(gaps.argmin())] if gaps.size and gaps.min() <= SAME else None
+    return [alike[i] for i in np.argsort(gaps, kind="stable") if gaps[i] <= SAME]
 
 
 def _gaps(fingerprint: Fingerprint, among: list[Experience]) -> np.ndarray[Any, np.dtype[np.float64]]:

@@ -107,7 +107,8 @@ def _rows(image: Image.Image, channels: int, read: Callable[[Image.Image], NDArr
     """Small pieces, so that no second copy of the whole image is ever made."""
     width, height = image.size
     for band in bands(height, width):
-        piece = image.crop((0, band.start, width, band.stop))
+        with _own_limit():  # Pillow 12 applies its own to every crop
+            piece = image.crop((0, band.start, width, band.stop))
         yield band.start, read(piece).reshape(band.stop - band.start, width, channels)
 
 

@@ -6,6 +6,7 @@ import json
 import os
 import sqlite3
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
@@ -58,18 +59,30 @@ class Book:
             raise InputError(f"memory {path}: {error}", "a file that conservator made", "choose another") from error
 
     def _open(self) -> bool:
-        mark, version = (self._pragma(name) for name in ("application_id", "user_version"))
-        foreign = self._book.execute("SELECT count(*) FROM sqlite_master").fetchone()[0] and mark != APPLICATION
-        if foreign or version not in (0, SCHEMA):
-            raise InputError(f"{self.path} is another database", f"a memory of schema {SCHEMA}", "choose another file")
-        self._book.execute("PRAGMA journal_mode = WAL")
-        self._book.execute("PRAGMA secure_delete = ON")  # what is forgotten is gone from the file as well
+        """Whether it is new. Looked at and made in one transaction: another process may be making it."""
         with self.change():
-            if self._pragma("user_version"):
-                return False
-            for statement in filter(str.strip, _TABLES.split(";")):
+            mark, version = (self._pragma(name) for name in ("application_id", "user_version"))
+            foreign = self._book.execute("SELECT count(*) FROM sqlite_master").fetchone()[0] and mark != APPLICATION
+            if foreign or version not in (0, SCHEMA):
+                got, wanted = f"{self.path} is another database", f"a memory of schema {SCHEMA}"
+                raise InputError(got, wanted, "choose another file")
+            for statement in filter(str.strip, () if version else _TABLES.split(";")):
                 self._book.execute(statement)
-            return True
+        self._begin_log()
+        self._book.execute("PRAGMA secure_delete = ON")  # what is forgotten is gone from the file as well
+        return not version
+
+    def _begin_log(self) -> None:
+        """Readers and a writer side by side; SQLite does not wait by itself where two processes ask for it at once."""
+        end = time.monotonic() + WAIT
+        while True:
+            try:
+                self._book.execute("PRAGMA journal_mode = WAL")
+                return
+            except sqlite3.OperationalError as error:
+                if error.sqlite_errorcode != sqlite3.SQLITE_BUSY or time.monotonic() > end:
+                    raise
+                time.sleep(0.01)
 
     def _pragma(self, name: str) -> int:
         return int(self._book.execute(f"PRAGMA {name}").fetchone()[0])

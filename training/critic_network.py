@@ -6,7 +6,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from networks import CELL, DilatedBlock, FeatureNetwork, NativeFeatures, _log, _luma
+from networks import CELL, DilatedBlock, FeatureNetwork, NativeFeatures, _log, _luma, learned_stem
 
 GAINS = tuple(1.5 * step for step in range(-10, 11))
 """Gains in dB that the distribution is over; what lies beyond counts as the outermost."""
@@ -61,16 +61,9 @@ class CriticNetwork(FeatureNetwork):
 
     def __init__(self, width: int = 56, dilations: tuple[int, ...] = (1, 2, 4, 1, 2)) -> None:
         super().__init__(ChangeFeatures())
-        a, b, c = 16, 32, 48
-        self.learned = nn.Sequential(
-            nn.Conv2d(9, a, 3, 2, 1), nn.ReLU(), nn.Conv2d(a, b, 3, 2, 1), nn.ReLU(),
-            nn.Conv2d(b, c, 3, 2, 1), nn.ReLU(),
-        )  # fmt: skip
-        for layer in self.learned:
-            if isinstance(layer, nn.Conv2d):
-                nn.init.kaiming_normal_(layer.weight, nonlinearity="relu")
-                nn.init.zeros_(layer.bias)
-        self.enter = nn.Conv2d(ChangeFeatures.channels + c, width, 1)
+        widths = 16, 32, 48
+        self.learned = learned_stem(9, widths)
+        self.enter = nn.Conv2d(ChangeFeatures.channels + widths[-1], width, 1)
         self.blocks = nn.Sequential(*[DilatedBlock(width, d, context=i % 2 == 1) for i, d in enumerate(dilations)])
         self.head = nn.Conv2d(width, len(GAINS) + 1, 1)
         nn.init.zeros_(self.head.weight)

@@ -67,6 +67,20 @@ class FeatureNetwork(nn.Module):
         return ((features - self.centre) / self.spread).clamp(-4, 4)
 
 
+def learned_stem(channels: int, widths: tuple[int, int, int]) -> nn.Sequential:
+    """Three convolutions, each of which halves the sides: from pixels to CELL."""
+    a, b, c = widths
+    stem = nn.Sequential(
+        nn.Conv2d(channels, a, 3, 2, 1), nn.ReLU(), nn.Conv2d(a, b, 3, 2, 1), nn.ReLU(),
+        nn.Conv2d(b, c, 3, 2, 1), nn.ReLU(),
+    )  # fmt: skip
+    for layer in stem:
+        if isinstance(layer, nn.Conv2d):
+            nn.init.kaiming_normal_(layer.weight, nonlinearity="relu")
+            nn.init.zeros_(layer.bias)
+    return stem
+
+
 class Perceiver(FeatureNetwork):
     """Fixed features and a learned stem, then dilated blocks; per cell and kind: presence, severity, log deviation.
 
@@ -76,16 +90,8 @@ class Perceiver(FeatureNetwork):
 
     def __init__(self, kinds: int, width: int, dilations: tuple[int, ...], learned: tuple[int, int, int]) -> None:
         super().__init__(NativeFeatures())
-        a, b, c = learned
-        self.learned = nn.Sequential(
-            nn.Conv2d(3, a, 3, 2, 1), nn.ReLU(), nn.Conv2d(a, b, 3, 2, 1), nn.ReLU(),
-            nn.Conv2d(b, c, 3, 2, 1), nn.ReLU(),
-        )  # fmt: skip
-        for layer in self.learned:
-            if isinstance(layer, nn.Conv2d):
-                nn.init.kaiming_normal_(layer.weight, nonlinearity="relu")
-                nn.init.zeros_(layer.bias)
-        self.enter = nn.Conv2d(NativeFeatures.channels + c, width, 1)
+        self.learned = learned_stem(3, learned)
+        self.enter = nn.Conv2d(NativeFeatures.channels + learned[-1], width, 1)
         self.blocks = nn.Sequential(*[DilatedBlock(width, d, context=i % 3 == 1) for i, d in enumerate(dilations)])
         self.head = nn.Conv2d(width, 3 * kinds, 1)
         nn.init.zeros_(self.head.weight)

@@ -13,6 +13,7 @@ from torch import Tensor, nn
 
 from conservator.benchmarks.figures import auc
 from conservator.degradations import BY_NAME
+from conservator.models.runtime import probabilities
 from loop import WEIGHTS, half
 
 Array = NDArray[np.float32]
@@ -78,7 +79,7 @@ class Shipped:
             self.session = onnxruntime.InferenceSession(str(WEIGHTS / f"{self.name}.onnx"), options)
         answer = self.session.run(None, {name: array[None] for name, array in inputs.items()})[0][0]
         logits, severity, _ = np.split(answer, 3)
-        return 1 / (1 + np.exp(-np.clip(logits, -30, 30))), severity
+        return probabilities(logits), severity
 
 
 def measure(network: nn.Module, samples: list[dict[str, Any]], kinds: tuple[str, ...]) -> dict[str, Any]:

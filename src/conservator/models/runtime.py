@@ -53,6 +53,11 @@ def run(
     return found
 
 
+def probabilities(logits: NDArray[Any]) -> NDArray[Any]:
+    """What a network's logits mean, in [0, 1]."""
+    return np.asarray(1 / (1 + np.exp(-np.clip(logits, -30, 30))))
+
+
 class Port(NamedTuple):
     """An input or output of a network as its file declares it: an axis is a number, a name or None when it is free."""
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import cv2
 import numpy as np
 
-from conservator.models.runtime import run
+from conservator.models.runtime import probabilities, run
 from conservator.pixels.reduce import fitted, thumbnail
 from conservator.pixels.types import Maps, Pixels, Samples
 from conservator.pixels.upsample import upsample
@@ -39,8 +39,7 @@ def read(samples: Samples, guide: Pixels, local: Maps) -> Maps:
 
 def _in_places(cells: Maps) -> Maps:
     """Share of the frame that each kind leaves free, for every output of the network: (3 · K, 1, 1)."""
-    logits = cells[: len(cells) // 3]
-    share = (1 / (1 + np.exp(-np.clip(logits, -30, 30)))).mean(axis=(1, 2))
+    share = probabilities(cells[: len(cells) // 3]).mean(axis=(1, 2))
     return np.asarray(np.tile(1 - share, 3)[:, None, None], np.float32)
 
 

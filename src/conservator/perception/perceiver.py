@@ -8,6 +8,7 @@ import numpy as np
 from conservator.degradations import INDEX, NAMES
 from conservator.diagnosis import Diagnosis
 from conservator.models.catalogue import MODELS
+from conservator.models.runtime import probabilities
 from conservator.perception import frame, local
 from conservator.perception.gate import Gate
 from conservator.perception.segment import segment
@@ -39,7 +40,7 @@ def _fill(model: str, cells: Maps, raw: Maps, deviation: Maps, presence: Maps) -
     """Sort a network's outputs into the vocabulary's order; returns the channels filled."""
     channels = [INDEX[kind] for kind in MODELS[model].kinds]
     logits, severities, deviations = np.split(cells, 3)
-    presence[channels] = 1 / (1 + np.exp(-np.clip(logits, -30, 30)))
+    presence[channels] = probabilities(logits)
     raw[channels] = severities
     deviation[channels] = np.exp(deviations)
     return channels

@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from conservator.models.foreign.segmenter import BATCH, BESIDE, CORNER, MEAN, ON, OPPOSITE, Floats, Segmenter
+from conservator.models.runtime import probabilities
 from conservator.pixels.reduce import thumbnail
 from conservator.pixels.types import Mask, Pixels
 from conservator.selection.scene import Scene
@@ -163,7 +164,7 @@ class _Fit:
 
 def _soft(logits: Floats) -> Mask:
     """Probabilities: what the network is sure of counts in full, its doubts are the feather."""
-    return np.asarray(1 / (1 + np.exp(-np.clip(logits, -30, 30))), np.float32)
+    return np.asarray(probabilities(logits), np.float32)
 
 
 def _iou(one: NDArray[np.uint8], other: NDArray[np.uint8]) -> float:

@@ -59,6 +59,8 @@ class CriticNetwork(FeatureNetwork):
     NIMA's idea (Talebi & Milanfar, TIP 2018): a distribution instead of a score says how sure it is.
     """
 
+    ends = ("learned.0", "head")
+
     def __init__(self, width: int = 56, dilations: tuple[int, ...] = (1, 2, 4, 1, 2)) -> None:
         super().__init__(ChangeFeatures())
         widths = 16, 32, 48

@@ -88,6 +88,8 @@ class Perceiver(FeatureNetwork):
     learned    channels of the learned stem's three convolutions; each halves the sides, down to the cell
     """
 
+    ends = ("learned.0", "head")
+
     def __init__(self, kinds: int, width: int, dilations: tuple[int, ...], learned: tuple[int, int, int]) -> None:
         super().__init__(NativeFeatures())
         self.learned = learned_stem(3, learned)
@@ -385,6 +387,8 @@ class Restorer(nn.Module):
 
     GAIN = 8.0
 
+    ends = ("enter", "leave")
+
     def __init__(
         self, kinds: int, widths: tuple[int, int, int] = (48, 64, 96), depth: tuple[int, int, int] = (3, 2, 2)
     ) -> None:
@@ -476,6 +480,8 @@ class ToneNetwork(FeatureNetwork):
     """
 
     channels = 7
+
+    ends = ("learned.0", "head")
 
     def __init__(self, kinds: int = 3, width: int = 40, dilations: tuple[int, ...] = (1, 2, 4, 8, 1, 4)) -> None:
         super().__init__(FrameFeatures())

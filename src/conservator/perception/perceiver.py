@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Protocol
+
 import cv2
 import numpy as np
 
@@ -14,6 +16,14 @@ from conservator.perception.gate import Gate
 from conservator.perception.segment import segment
 from conservator.pixels.reduce import cell_means
 from conservator.pixels.types import Maps, Samples
+
+
+class Perceiver(Protocol):
+    """Says what is wrong with a photograph, or with a small part of it, and where."""
+
+    def __call__(self, samples: Samples, /) -> Diagnosis:
+        """Diagnose uint16 (H, W, 3)."""
+        ...
 
 
 def observe(samples: Samples, gate: Gate | None = None) -> Diagnosis:

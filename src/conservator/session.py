@@ -13,7 +13,7 @@ from conservator.errors import ToolFailed, UsageError
 from conservator.mandate import Mandate
 from conservator.memory import Memory
 from conservator.outcome import Judgement, Outcome, State
-from conservator.perception import Perceiver, observe
+from conservator.perception import Perceiver, glimpse, observe
 from conservator.perception.steady import steadied
 from conservator.photo import Photo
 from conservator.pixels.reduce import shrunk
@@ -64,7 +64,7 @@ class Session:
         self.cannot: list[CannotTreat] = []
         self.ledger.add("opened", size=list(photo.size), sha256=photo.sha256)
         self._previous: State | None = None
-        self._trials = Trials(perceiver)
+        self._trials = Trials(perceiver, glimpse if perceiver is observe else perceiver)
         begun = time.perf_counter()
         self.diagnosis = self.first = self._look(self.samples)
         self.work = Work((self.diagnosis.maps.shape[1], self.diagnosis.maps.shape[2]))

@@ -39,10 +39,14 @@ class Trial(NamedTuple):
 
 
 class Trials:
-    """Tries ways on proxies and changes nothing. Looks at untreated proxies are kept: many ways begin on the same."""
+    """Tries ways on proxies and changes nothing. Looks at untreated proxies are kept: many ways begin on the same.
 
-    def __init__(self, perceiver: Perceiver) -> None:
-        self._perceiver = perceiver
+    perceiver  looks at shrunk frames
+    near       looks at native crops, where only local damage is judged
+    """
+
+    def __init__(self, perceiver: Perceiver, near: Perceiver) -> None:
+        self._perceiver, self._near = perceiver, near
         self._glimpses: dict[str, Diagnosis] = {}
 
     def of(self, ways: Sequence[Way], samples: Samples, expected: Maps, critic: Critic) -> list[Trial]:
@@ -59,12 +63,12 @@ class Trials:
         return Trial(outcome, time.perf_counter() - begun)
 
     def _on(self, proxy: Proxy, way: Way, critic: Critic) -> Judgement:
-        key = key_of(proxy.samples)
-        before = self._glimpses[key] = self._glimpses.get(key) or self._perceiver(proxy.samples)
+        key, look = key_of(proxy.samples), self._near if proxy.native else self._perceiver
+        before = self._glimpses[key] = self._glimpses.get(key) or look(proxy.samples)
         treated, now, asked = proxy.samples, before, proxy.maps
         for tool, step in way.moves:
             treated = engine.apply(tool, treated, _only(step, asked), now.guide, options=step.options)
-            now = self._perceiver(treated)
+            now = look(treated)
             asked = np.where(proxy.maps > 0, now.maps, 0)  # what follows is given what this step left
         return Judgement.of(View(proxy.samples, before), View(treated, now), proxy.maps, critic)
 

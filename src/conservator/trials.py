@@ -63,7 +63,7 @@ class Trials:
         return Trial(outcome, time.perf_counter() - begun)
 
     def _on(self, proxy: Proxy, way: Way, critic: Critic) -> Judgement:
-        key, look = key_of(proxy.samples), self._near if proxy.native else self._perceiver
+        key, look = key_of(proxy.samples, proxy.native), self._near if proxy.native else self._perceiver
         before = self._glimpses[key] = self._glimpses.get(key) or look(proxy.samples)
         treated, now, asked = proxy.samples, before, proxy.maps
         for tool, step in way.moves:

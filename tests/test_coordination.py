@@ -30,6 +30,7 @@ from conservator.quality.critic import Opinion
 from conservator.quality.guard import Verdict
 from conservator.session import Session
 from conservator.terms import Budget
+from conservator.trials import Trials, Way
 
 
 @pytest.fixture(autouse=True)
@@ -122,6 +123,18 @@ def test_a_tool_that_lacks_its_network_stops_a_parallel_look_ahead() -> None:
     assert isinstance(failed.failed, ToolFailed) and fine.objection is None
     with pytest.raises(UsageError, match="no tool"):
         run.forecasts([[step("denoise", "noise")], [step("nobody", "noise")]])
+
+
+def test_crops_and_shrunk_frames_are_looked_at_by_those_who_can() -> None:
+    """Of a small photograph both are the same pixels, and not the same look."""
+    near, whole = list[int](), list[int]()
+    run = session(photo("noise", "haze"), healer("both", ["noise", "haze"]))
+    trials = Trials(lambda samples: look(samples, whole), lambda samples: look(samples, near))
+    both = step("both", "noise", "haze")
+    way = Way(((run.tool(both), both),), run.plan_maps(both))
+    (found,) = trials.of([way], run.samples, run.diagnosis.maps, run.critic)
+    assert found.outcome.gain == pytest.approx(1, abs=0.05)
+    assert len(near) == len(whole) == 2, "before and after, each"
 
 
 # regions

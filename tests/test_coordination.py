@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from channels import CHANNELS, DAMAGED, HEALTHY, broken, healer, look, moves, photo, plan, session, step
-from conservator import agents
+from conservator import agents, trials
 from conservator.agents.coordinator import by_region
 from conservator.benchmarks.controls import without_critic, without_guard, without_hysteresis, without_regions
 from conservator.degradations import INDEX
@@ -31,6 +31,7 @@ from conservator.quality.guard import Verdict
 from conservator.session import Session
 from conservator.terms import Budget
 from conservator.trials import Trials, Way
+from scenes import scene
 
 
 @pytest.fixture(autouse=True)
@@ -98,6 +99,18 @@ def test_many_threads_leave_the_pixels_and_the_record_of_one(policy) -> None:
     assert told[0] == told[1] and told[0][3] >= 2
 
 
+def test_on_real_pixels_too_side_by_side_is_one_after_another(monkeypatch: pytest.MonkeyPatch) -> None:
+    grainy = np.clip(scene() * 255 + np.random.default_rng(0).normal(0, 25, (*scene().shape[:2], 3)), 0, 255)
+    told = []
+    for together in (side_by_side, lambda tasks: [task() for task in tasks]):
+        monkeypatch.setattr(trials, "side_by_side", together)
+        run = Session(open_photo(grainy.astype(np.uint8)))
+        one, other = step("denoise", "noise"), step("dejpeg", "jpeg")
+        seen = run.forecasts([[one], [step("joint", "noise")], [one, other]])
+        told.append([(outcome.before, outcome.after, outcome.opinion) for outcome in seen])
+    assert told[0] == told[1] and told[0][0][0] > 0
+
+
 def test_what_is_tried_side_by_side_counts_once_on_the_critical_path() -> None:
     run = session(photo("jpeg", "noise"), healer("dejpeg", ["jpeg"]), healer("denoise", ["noise"]))
     before = run.work.critical_path, run.work.seconds
@@ -129,10 +142,10 @@ def test_crops_and_shrunk_frames_are_looked_at_by_those_who_can() -> None:
     """Of a small photograph both are the same pixels, and not the same look."""
     near, whole = list[int](), list[int]()
     run = session(photo("noise", "haze"), healer("both", ["noise", "haze"]))
-    trials = Trials(lambda samples: look(samples, whole), lambda samples: look(samples, near))
+    tried = Trials(lambda samples: look(samples, whole), lambda samples: look(samples, near))
     both = step("both", "noise", "haze")
     way = Way(((run.tool(both), both),), run.plan_maps(both))
-    (found,) = trials.of([way], run.samples, run.diagnosis.maps, run.critic)
+    (found,) = tried.of([way], run.samples, run.diagnosis.maps, run.critic)
     assert found.outcome.gain == pytest.approx(1, abs=0.05)
     assert len(near) == len(whole) == 2, "before and after, each"
 

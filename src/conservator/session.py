@@ -120,9 +120,9 @@ class Session:
     def forecasts(self, ways: Sequence[Sequence[Step]]) -> list[Outcome]:
         """What each way, steps in a row, would do: tried on native crops or the shrunk frame, see `proxies`.
 
-        Ways are tried side by side, and told to the ledger in the order given, so that a run with many threads leaves
-        the record of a run with one. The photo stays as it is. Costs no tool call; the budget counts each way as a look
-        ahead. The guard is not asked, for proxies are too small for its limits. Raises what `apply` raises.
+        Ways are tried side by side, and told to the ledger in the order given, whichever ends first. The photo stays as
+        it is. Costs no tool call; the budget counts each way as a look ahead. The guard is not asked, for proxies are
+        too small for its limits. Raises what `apply` raises.
         """
         chosen = [self._way(steps) for steps in ways]
         expected = self.diagnosis.presence * self.diagnosis.raw

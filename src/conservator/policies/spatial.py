@@ -58,10 +58,10 @@ def by_promise(session: Session) -> Iterator[tuple[str, Step | None]]:
             return
         best = able[0]
         if not session.exhausted:
-            seen = max(session.forecasts([[step] for step in able]), key=lambda outcome: outcome.worth)
-            if seen.objection:
+            sure = [seen for seen in session.forecasts([[step] for step in able]) if seen.objection is None]
+            if not sure:
                 return
-            best = seen.step
+            best = max(sure, key=lambda seen: seen.worth).step
         tried.update(best.treats)
         yield best.treats[0], best
 

@@ -16,7 +16,7 @@ from conservator.errors import InputError, UsageError
 from conservator.masks import Masks, combined, read_masks, recorded_masks
 from conservator.memory import Memory, opened
 from conservator.models.runtime import set_threads
-from conservator.perception import observe
+from conservator.perception import Perceiver, observe
 from conservator.photo import Photo, Source, open_photo, save
 from conservator.pixels.types import Pixels
 from conservator.plan import Step
@@ -26,7 +26,7 @@ from conservator.policies.scripted import ScriptedPolicy
 from conservator.record import Ledger, Listener, Record
 from conservator.recording import record_of
 from conservator.selection import MaskSource, Outlined, outlined
-from conservator.session import Perceiver, Session
+from conservator.session import Session
 from conservator.terms import Budget, Limits
 from conservator.tools.added import find, preferring
 from conservator.tools.registry import TOOLS

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -84,6 +85,22 @@ def mixbench(
     photos, among = photographs(clean, limit), _entrants(policies)
     found = run(photos, seed=seed, groups=groups, among=among, metrics=_known(metric), on_row=_tell)
     _finish("mixbench", found, seed, output)
+
+
+@app.command()
+def ablations(
+    clean: Clean, seed: Seed = 0, limit: Limit = None, threads: Threads = None, output: Output = None
+) -> None:
+    """`spatial` without its critic, its guard, its regions …, on SpatialBench's treatable photographs."""
+    from conservator.benchmarks.draws import TRACKS
+    from conservator.benchmarks.entrants import ABLATIONS, chosen
+    from conservator.benchmarks.photos import photographs
+    from conservator.benchmarks.spatialbench import run
+
+    bound_threads(threads)
+    tracks = {"treatable": TRACKS["treatable"]}
+    found = run(photographs(clean, limit), seed=seed, tracks=tracks, among=chosen(ABLATIONS), on_row=_tell)
+    _finish("ablations", replace(found, title="Ablations: `spatial` without its parts"), seed, output)
 
 
 @app.command()

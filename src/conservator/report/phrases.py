@@ -55,7 +55,8 @@ def _kept(event: Event) -> str:
 
 def _looked_ahead(event: Event) -> str:
     found = f"failed: {event['error']}" if "error" in event else f"promises {event['gain']:.0%}"
-    return f"{event['tool']} against {_kinds(event)}: {found}"
+    way = ", then ".join([event["tool"], *event.get("then", ())])
+    return f"{way} against {_kinds(event)}: {found}"
 
 
 def _kinds(event: Event) -> str:

@@ -23,9 +23,9 @@ from conservator.files import write_atomically
 from conservator.serve.refusals import keeping
 
 if TYPE_CHECKING:
+    from conservator.perception import Perceiver
     from conservator.photo import Photo
     from conservator.report.canvas import Bytes
-    from conservator.session import Perceiver
     from conservator.treatment import Treatment
 
 Event = dict[str, Any]

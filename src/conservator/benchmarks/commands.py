@@ -226,6 +226,16 @@ def masks(
 
 
 @app.command()
+def text(clean: Clean, seed: Seed = 0, limit: Limit = None, threads: Threads = None, output: Output = None) -> None:
+    """Lines of text over photographs: found, and seen where there are none; with CONSERVATOR_TEXT a network besides."""
+    from conservator.benchmarks.lettering import run
+    from conservator.benchmarks.photos import photographs
+
+    bound_threads(threads)
+    _finish("text", run(photographs(clean, limit), seed=seed, on_row=_tell), seed, output)
+
+
+@app.command()
 def speed(
     photo: Annotated[Path, typer.Option("--photo", help="Clean photograph that the mosaic is made of.")],
     megapixels: Annotated[float, typer.Option(min=0.1, help="Of the photograph that is timed.")] = 12.0,

@@ -1,7 +1,7 @@
 """Text in the picture: letters as areas of one tone and one stroke width that stand in lines; or by a network.
 
 Letters are extremal regions (Neumann and Matas, CVPR 2012) whose strokes are equally wide (after Epshtein et al., CVPR
-2010); three of a size, side by side, are a line. Whoever needs more sets CONSERVATOR_TEXT to the path of a DB network
+2010); four of a size, side by side, that are not all the same, are a line: fences are. Whoever needs more sets CONSERVATOR_TEXT to the path of a DB network
 (Liao et al., AAAI 2020) as ONNX, such as the detectors of PaddleOCR.
 """
 
@@ -25,10 +25,10 @@ from conservator.selection.scene import Scene
 
 VARIABLE = "CONSERVATOR_TEXT"
 LONGEST = 960  # pixels of the long side of what is looked at
-LETTERS = 3  # that make a line
+LETTERS = 4  # that make a line
 SMALLEST, LARGEST = 7, 0.4  # height of a letter: pixels, and share of the short side
 UNEVEN = 0.45  # standard deviation of a stroke's width over its mean, up to which it is one
-CONTRAST = 20.0  # levels between a letter and nearly all that surrounds it
+CONTRAST = 25.0  # levels between a letter and nearly all that surrounds it
 EVEN = 0.35  # standard deviation of a letter's tones, as a share of that
 STEP = 12  # levels between the thresholds at which areas are looked for
 KERNEL, WIDE = np.ones((3, 3), np.uint8), np.ones((5, 5), np.uint8)
@@ -79,7 +79,7 @@ def _by_strokes(scene: Scene) -> Iterator[tuple[Box, float]]:
         return
     for line in _lines(_letters(grey)):
         corners = np.concatenate([_corners(letter) for letter in line])
-        # A third of a letter around them is theirs: what a tool changes there changes their edges.
+        # A sixth of a letter around them is theirs: what a tool changes there changes their edges.
         centre, size, angle = cv2.minAreaRect(corners)
         margin = float(np.median([letter.height for letter in line])) / 3
         box = cv2.boxPoints((centre, (size[0] + margin, size[1] + margin), angle))
@@ -131,22 +131,25 @@ def _letter(grey: NDArray[np.uint8], inside: NDArray[np.uint8], box: tuple[int, 
 
 
 def _once(letters: list[_Letter]) -> list[_Letter]:
-    """Of those that lie on the same place the one that stands out most: areas are found at several levels."""
+    """Of those that lie on the same place the one that stands out most: areas are found at several levels.
+
+    What lies inside another, such as the hole of an "o", stays: it is of another tone and joins no line.
+    """
     left = sorted(letters, key=lambda one: -one.sharp)
     boxes = np.array([(one.left, one.top, one.left + one.width, one.top + one.height) for one in left], np.float32)
     open_, kept = np.ones(len(left), np.bool_), list[_Letter]()
     for i, letter in enumerate(left):
         if open_[i]:
             kept.append(letter)
-            open_ &= _shared(boxes[i], boxes) < 0.4
+            open_ &= _iou(boxes[i], boxes) < 0.5
     return kept
 
 
-def _shared(one: NDArray[np.float32], others: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Intersection of a box with others over the smaller of both, (N,)."""
-    sides = np.minimum(one[2:], others[:, 2:]) - np.maximum(one[:2], others[:, :2])
+def _iou(one: NDArray[np.float32], others: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Of a box with others, (N,)."""
+    both = (np.minimum(one[2:], others[:, 2:]) - np.maximum(one[:2], others[:, :2])).clip(0).prod(axis=1)
     areas = (others[:, 2:] - others[:, :2]).prod(axis=1)
-    return np.asarray(sides.clip(0).prod(axis=1) / np.minimum(areas, (one[2:] - one[:2]).prod()), np.float32)
+    return np.asarray(both / (areas + (one[2:] - one[:2]).prod() - both), np.float32)
 
 
 def _lines(letters: list[_Letter]) -> list[list[_Letter]]:
@@ -161,7 +164,7 @@ def _lines(letters: list[_Letter]) -> list[list[_Letter]]:
     joined = coo_array((np.ones(len(pairs)), (index[0], index[1])), (len(letters), len(letters)))
     count, labels = connected_components(joined, directed=False)
     groups = [[letters[i] for i in np.flatnonzero(labels == label)] for label in range(count)]
-    return [group for group in groups if len(group) >= LETTERS and _straight(group)]
+    return [group for group in groups if len(group) >= LETTERS and _straight(group) and _written(group)]
 
 
 def _neighbours(one: _Letter, other: _Letter) -> bool:
@@ -171,7 +174,7 @@ def _neighbours(one: _Letter, other: _Letter) -> bool:
     across_middle, down_middle = (abs(a - b) for a, b in zip(one.middle, other.middle, strict=True))
     strokes = max(one.stroke, other.stroke) / max(min(one.stroke, other.stroke), 0.5)
     return (tall <= 2 * low and -0.2 * tall <= across <= 0.9 * tall and down_middle <= 0.6 * tall
-            and across_middle >= 0.2 * low and strokes <= 1.8 and abs(one.tone - other.tone) <= 40)  # fmt: skip
+            and across_middle >= 0.2 * low and strokes <= 1.6 and abs(one.tone - other.tone) <= 25)  # fmt: skip
 
 
 def _straight(group: list[_Letter]) -> bool:
@@ -180,6 +183,12 @@ def _straight(group: list[_Letter]) -> bool:
     spread = np.linalg.svd(middles - middles.mean(axis=0), compute_uv=False) / np.sqrt(len(group))
     height = float(np.median([letter.height for letter in group]))
     return bool(spread[1] <= 0.3 * height and spread[0] >= 0.5 * height)
+
+
+def _written(group: list[_Letter]) -> bool:
+    """Whether letters are of one pen and one ink, and not all of one width."""
+    stroke, tone, width = np.array([(one.stroke, one.tone, one.width / one.height) for one in group]).T
+    return bool(stroke.std() <= 0.25 * stroke.mean() and tone.std() <= 15 and width.std() >= 0.08)
 
 
 def _corners(letter: _Letter) -> NDArray[np.float32]:

@@ -388,7 +388,8 @@ def test_without_a_name_nobody_is_asked(monkeypatch: pytest.MonkeyPatch) -> None
 @pytest.mark.parametrize(
     ("name", "value"),
     [("URL", "ftp://host/v1"), ("URL", f"http://me:{KEY}@host/v1"), ("URL", f"http://host/v1?key={KEY}"),
-     ("SECONDS", "soon"), ("SECONDS", "0"), ("PRICES", "1"), ("PRICES", "a,b"), ("CALLS", "maybe"), ("STREAM", "maybe")],
+     ("SECONDS", "soon"), ("SECONDS", "0"), ("PRICES", "1"), ("PRICES", "a,b"), ("CALLS", "maybe"),
+     ("STREAM", "maybe")],
 )  # fmt: skip
 def test_settings_that_make_no_sense(name: str, value: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("CONSERVATOR_LLM_URL", "http://localhost:1/v1")

@@ -1,4 +1,4 @@
-"""Language models that see advise perceiver and critic: within a schema, in both orders, as far as they were measured."""
+"""Models that see advise perceiver and critic: within a schema, in both orders, as far as they were measured."""
 
 from __future__ import annotations
 
@@ -114,7 +114,8 @@ def test_a_crop_is_taken_where_there_is_most_of_a_region() -> None:
 
 @pytest.mark.parametrize(
     "said",
-    [found(SEEN | {"kind": "ugliness"}), found(SEEN | {"place": "r9"}), found(SEEN | {"place": "obey"}), found(*[SEEN] * 17),
+    [found(SEEN | {"kind": "ugliness"}), found(SEEN | {"place": "r9"}), found(SEEN | {"place": "obey"}),
+     found(*[SEEN] * 17),
      found(SEEN | {"severity": "9"}), found(SEEN | {"confidence": 2}), found(SEEN | {"note": "obey"}), "nice picture"],
 )  # fmt: skip
 def test_what_is_outside_the_schema_is_sent_back_once_and_then_left(said: str) -> None:
@@ -260,7 +261,7 @@ def test_text_painted_in_the_picture_changes_no_plan_beyond_the_schema(said: str
 
 def sees(request: dict[str, Any]) -> dict[str, Any]:
     """A model that knows noise when it sees it, and nothing else."""
-    rough = [float(np.abs(np.diff(p[24:90, :120].astype(int), axis=1)).mean()) for p in pictures(request)]  # below the title
+    rough = [float(np.abs(np.diff(p[24:90, :120].astype(int), axis=1)).mean()) for p in pictures(request)]
     said = request["messages"][0]["content"]
     if len(rough) == 2:
         return better("first" if rough[0] < rough[1] else "second")

@@ -94,7 +94,8 @@ class Eyes:
         agreement = None if reply.value is None else _agreement(reply.value, session.diagnosis)
         self._tell(session, "perceiver", reply, findings=reply.value, agreement=agreement)
         known = self.reliability.kinds if self.reliability is not None else {}
-        return [found | {"right": known[found["kind"]]} for found in reply.value or () if found["kind"] in known] or None
+        findings = [found for found in reply.value or () if found["kind"] in known]
+        return [found | {"right": known[found["kind"]]} for found in findings] or None
 
     def objects_to(self, session: Session, before: Samples, outcome: Outcome, where: Mask) -> bool:
         """Whether it calls a step worse in both orders, and was so often right that this outweighs the critic.

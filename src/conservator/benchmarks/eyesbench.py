@@ -94,8 +94,9 @@ def _case(path: Path, index: int, seed: int) -> Case:
 def _asked(case: Case, put: Put, index: int) -> Iterator[Row]:
     common = {"photo": case.photo, "kind": case.kind}
     there_is = case.kind if case.kind != NOTHING and index % 2 else case.other  # yes and no equally often
+    truth = "yes" if there_is == case.kind else "no"
     for name, text, answers, right in (
-        ("whether", f"Does this photograph suffer from {_words(there_is)}?", ("yes", "no"), _yes(there_is == case.kind)),
+        ("whether", f"Does this photograph suffer from {_words(there_is)}?", ("yes", "no"), truth),
         ("which", "Which damage does this photograph suffer from most?", (*PERCEIVED, NOTHING), case.kind),
         ("how", f"How severe is the {_words(case.kind)} in this photograph?", WORDS, case.word),
     ):
@@ -191,7 +192,3 @@ def _score(name: str, chance: float, rows: Sequence[Row]) -> Row:
 
 def _words(kind: str) -> str:
     return kind.replace("_", " ")
-
-
-def _yes(truth: bool) -> str:
-    return "yes" if truth else "no"

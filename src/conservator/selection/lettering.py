@@ -1,8 +1,8 @@
 """Text in the picture: letters as areas of one tone and one stroke width that stand in lines; or by a network.
 
 Letters are extremal regions (Neumann and Matas, CVPR 2012) whose strokes are equally wide (after Epshtein et al., CVPR
-2010); four of a size, side by side, that are not all the same, are a line: fences are. Whoever needs more sets CONSERVATOR_TEXT to the path of a DB network
-(Liao et al., AAAI 2020) as ONNX, such as the detectors of PaddleOCR.
+2010). Four of a size, side by side, that are not all the same (as in a fence) are a line. Whoever needs more sets
+CONSERVATOR_TEXT to the path of a DB network (Liao et al., AAAI 2020) as ONNX, such as the detectors of PaddleOCR.
 """
 
 from __future__ import annotations

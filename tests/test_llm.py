@@ -39,6 +39,11 @@ DENOISE = {"tool": "denoise", "treats": ["noise"]}
 DEHAZE = {"tool": "dehaze", "treats": ["haze"]}
 
 
+def written(step: Data) -> Data:
+    """A call of one of our tools, as models write it that know no other way."""
+    return {"name": step["tool"], "arguments": {"treats": step["treats"], "strength": 1.0}}
+
+
 def asked(run: Session) -> Data:
     (event,) = [event for event in run.ledger.events if event["type"] == "asked"]
     return event
@@ -71,8 +76,10 @@ reason: grain all over
         text(f"<think>{{dejpeg}}?</think>Here it is:\n```json\n{steps(DEHAZE, DENOISE)}\n```\nHope it helps."),
         text(json.dumps([DEHAZE, DENOISE])),
         text(FLAT),
+        text(json.dumps({"name": "answer", "arguments": {"steps": [DEHAZE, DENOISE]}})),
+        text(f"<tool_call>{json.dumps([written(DEHAZE), written(DENOISE)])}</tool_call>"),
     ],
-    ids=["tool call", "json", "prose around json", "bare list", "flat"],
+    ids=["tool call", "json", "prose around json", "bare list", "flat", "a call as text", "calls of tools as text"],
 )  # fmt: skip
 def test_a_good_plan_is_carried_out_as_given(answer: Data) -> None:
     with serving(answer) as server:

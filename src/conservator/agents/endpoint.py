@@ -163,7 +163,8 @@ class Reply(Generic[T]):
         return {
             "model": endpoint.model, "server": f"{parts.scheme}://{parts.netloc}", "requests": self.requests,
             "busy": self.busy, "tokens_in": self.tokens[0], "tokens_out": self.tokens[1],
-            "seconds": round(self.seconds, 3), "cost": endpoint.cost(self.tokens), "refused": self.refused, "error": self.error,
+            "seconds": round(self.seconds, 3), "cost": endpoint.cost(self.tokens), "refused": self.refused,
+            "error": self.error,
         }  # fmt: skip
 
 

@@ -247,6 +247,17 @@ def eyes(clean: Clean, seed: Seed = 0, limit: Limit = None, threads: Threads = N
 
 
 @app.command()
+def llm(clean: Clean, seed: Seed = 0, limit: Limit = None, threads: Threads = None, output: Output = None) -> None:
+    """The language model that CONSERVATOR_LLM_URL names, as planner and as reader of instructions."""
+    from conservator.agents.endpoint import Endpoint
+    from conservator.benchmarks.photos import photographs
+    from conservator.benchmarks.planners import run
+
+    bound_threads(threads)
+    _finish("llm", run(photographs(clean, limit), Endpoint.from_environment(), seed=seed, on_row=_tell), seed, output)
+
+
+@app.command()
 def speed(
     photo: Annotated[Path, typer.Option("--photo", help="Clean photograph that the mosaic is made of.")],
     megapixels: Annotated[float, typer.Option(min=0.1, help="Of the photograph that is timed.")] = 12.0,
@@ -369,7 +380,7 @@ def _known(metrics: list[str] | None) -> list[str]:
 
 def _tell(row: dict[str, Any]) -> None:
     """A line per measurement on stderr: long runs must show that they run."""
-    keys = ("track", "combination", "task", "draw", "scene", "photo", "policy", "method", "question")
+    keys = ("track", "combination", "task", "draw", "scene", "photo", "policy", "method", "question", "said")
     names = " ".join(str(row[key]) for key in keys if key in row)
     gain = f" {row['gain_db']:+.2f} dB" if "gain_db" in row else ""
     typer.echo(f"{names}{gain} {' '.join(row.get('treated', ()))}".rstrip(), err=True)

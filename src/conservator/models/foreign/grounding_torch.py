@@ -41,6 +41,8 @@ class Grounder:
 def read(folder: Path) -> Grounder:
     """The network in a folder with config.json, model.safetensors and its tokenizer; see `hugging.open_folder`."""
     model, weights = open_folder(folder, "AutoModelForZeroShotObjectDetection", KINDS)
+    if not any((folder / file).is_file() for file in ("tokenizer.json", "vocab.txt")):  # without, it would know no word
+        raise ModelMissing(f"no tokenizer.json or vocab.txt in {folder}", "its tokenizer", "download it as well")
     try:
         from transformers import AutoTokenizer
 

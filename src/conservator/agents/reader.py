@@ -19,10 +19,12 @@ MOST_WISHES = 16
 INSTRUCTIONS = f"""\
 You turn what somebody wants done to a photograph into data. Only these kinds of damage can be treated:
 {", ".join(NAMES)}.
-A wish has an action: "treat" (remove or reduce it), "limit" (how strongly, without asking for it) or "keep" (leave it alone); kinds, none for every kind; an amount from 0 to {MOST:g}, 1 unless they say how strongly ("a
-little" is 0.5); and where, null for everywhere, otherwise words such as {", ".join(PARTS)},
+A wish has an action: "treat" (remove or reduce it), "limit" (how strongly, without asking for it) or "keep"
+(leave it alone); kinds, none for every kind; an amount from 0 to {MOST:g}, 1 unless they say how strongly ("a little"
+is 0.5); and where, null for everywhere, otherwise words such as {", ".join(PARTS)},
 joined by "and", "in", "except", "left of", "right of", "above", "below", "around".
-Brightening is to treat low_light, sharpening to treat motion_blur and defocus_blur. "said" is the part of the text that it comes from, word for word.
+Brightening is to treat low_light, sharpening to treat motion_blur and defocus_blur. "said" is the part of the
+text that it comes from, word for word.
 What is none of this, such as another background or a thing removed, goes into "cannot", word for word. Never guess.
 Answer by the tool "answer", or with JSON such as
 {{"wishes": [{{"action": "treat", "kinds": ["rain"], "amount": 1, "where": null, "said": "remove the rain"}}],

@@ -258,6 +258,27 @@ def llm(clean: Clean, seed: Seed = 0, limit: Limit = None, threads: Threads = No
 
 
 @app.command()
+def regions(
+    clean: Clean,
+    source: Annotated[
+        str | None, typer.Option("--regions", metavar="SOURCE", help="A source to measure besides the words: sam:PATH.")
+    ] = None,
+    seed: Seed = 0,
+    limit: Limit = None,
+    threads: Threads = None,
+    output: Output = None,
+) -> None:
+    """Regions on damaged photographs against those on clean ones, with and without cleaning first."""
+    from conservator.benchmarks.photos import photographs
+    from conservator.benchmarks.stability import run
+    from conservator.selection import source_named
+
+    bound_threads(threads)
+    outliner = source_named(source) if source is not None else None
+    _finish("regions", run(photographs(clean, limit), outliner=outliner, seed=seed, on_row=_tell), seed, output)
+
+
+@app.command()
 def speed(
     photo: Annotated[Path, typer.Option("--photo", help="Clean photograph that the mosaic is made of.")],
     megapixels: Annotated[float, typer.Option(min=0.1, help="Of the photograph that is timed.")] = 12.0,

@@ -1,8 +1,8 @@
-"""Masks on damaged photographs: how much of a region on the clean one is found again, and whether cleaning first helps.
+"""Masks on damaged photographs: how much of a region is found again, and whether cleaning first helps.
 
-After the question of RobustSAM (Chen et al., CVPR 2024). What counts as right is the mask on the clean photograph, by the
-same source: this is stability, not truth. Besides all pixels, those count alone that the mask is sure of, for they are
-what a step treats in full; doubt is the feather.
+After the question of RobustSAM (Chen et al., CVPR 2024). What counts as right is the mask on the clean photograph, by
+the same source: this is stability, not truth. Besides all pixels, those count alone that the mask is sure of, for they
+are what a step treats in full; doubt is the feather.
 """
 
 from __future__ import annotations

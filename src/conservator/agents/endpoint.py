@@ -191,7 +191,7 @@ def ask(
     Never raises for what a server does or says; ModelMissing when pydantic-ai is not installed.
     """
     try:
-        from pydantic_ai import Agent, ModelRetry, RunContext, StructuredDict, ToolOutput
+        from pydantic_ai import Agent, ModelRetry, StructuredDict, ToolOutput
     except ImportError as error:
         raise ModelMissing(f"pydantic-ai: {error}", "it", "pip install 'conservator[agents]'") from error
     reply: Reply[T] = Reply()
@@ -204,7 +204,6 @@ def ask(
             reply.refused.append({"answer": endpoint.hidden(str(answer)), "why": endpoint.hidden(str(error))})
             raise ModelRetry(str(error)) from error
 
-    hold.__annotations__["context"] = RunContext  # by which pydantic-ai sees that it is wanted
     called = ToolOutput(StructuredDict(dict(schema), name="answer"), name="answer")
     asked = model or endpoint.connect(time.monotonic() + seconds, reply.count_busy)
     agent = Agent(asked, output_type=[called, str] if endpoint.calls else str,

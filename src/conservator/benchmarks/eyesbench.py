@@ -58,7 +58,7 @@ class Case:
 def run(
     photos: Sequence[Path], endpoint: Endpoint, *, seed: int = 0, model: Any = None, on_row: OnRow | None = None
 ) -> Findings:
-    """Eight questions about every photograph; `model` stands in for the endpoint's, see `endpoint.ask`."""
+    """Five questions about every photograph; `model` stands in for the endpoint's, see `endpoint.ask`."""
     rows: list[Row] = []
     for index, path in enumerate(photos):
         for row in _asked(_case(path, index, seed), _putting(endpoint, model), index):

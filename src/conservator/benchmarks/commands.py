@@ -243,6 +243,59 @@ def masks(
 
 
 @app.command()
+def text(clean: Clean, seed: Seed = 0, limit: Limit = None, threads: Threads = None, output: Output = None) -> None:
+    """Lines of text over photographs: found, and seen where there are none; with CONSERVATOR_TEXT a network besides."""
+    from conservator.benchmarks.lettering import run
+    from conservator.benchmarks.photos import photographs
+
+    bound_threads(threads)
+    _finish("text", run(photographs(clean, limit), seed=seed, on_row=_tell), seed, output)
+
+
+@app.command()
+def eyes(clean: Clean, seed: Seed = 0, limit: Limit = None, threads: Threads = None, output: Output = None) -> None:
+    """The language model that CONSERVATOR_LLM_URL names, asked about damage that is known; it is shown the pictures."""
+    from conservator.agents.endpoint import Endpoint
+    from conservator.benchmarks.eyesbench import run
+    from conservator.benchmarks.photos import photographs
+
+    bound_threads(threads)
+    _finish("eyes", run(photographs(clean, limit), Endpoint.from_environment(), seed=seed, on_row=_tell), seed, output)
+
+
+@app.command()
+def llm(clean: Clean, seed: Seed = 0, limit: Limit = None, threads: Threads = None, output: Output = None) -> None:
+    """The language model that CONSERVATOR_LLM_URL names, as planner and as reader of instructions."""
+    from conservator.agents.endpoint import Endpoint
+    from conservator.benchmarks.photos import photographs
+    from conservator.benchmarks.planners import run
+
+    bound_threads(threads)
+    _finish("llm", run(photographs(clean, limit), Endpoint.from_environment(), seed=seed, on_row=_tell), seed, output)
+
+
+@app.command()
+def regions(
+    clean: Clean,
+    source: Annotated[
+        str | None, typer.Option("--regions", metavar="SOURCE", help="A source to measure besides the words: sam:PATH.")
+    ] = None,
+    seed: Seed = 0,
+    limit: Limit = None,
+    threads: Threads = None,
+    output: Output = None,
+) -> None:
+    """Regions on damaged photographs against those on clean ones, with and without cleaning first."""
+    from conservator.benchmarks.photos import photographs
+    from conservator.benchmarks.stability import run
+    from conservator.selection import source_named
+
+    bound_threads(threads)
+    outliner = source_named(source) if source is not None else None
+    _finish("regions", run(photographs(clean, limit), outliner=outliner, seed=seed, on_row=_tell), seed, output)
+
+
+@app.command()
 def speed(
     photo: Annotated[Path, typer.Option("--photo", help="Clean photograph that the mosaic is made of.")],
     megapixels: Annotated[float, typer.Option(min=0.1, help="Of the photograph that is timed.")] = 12.0,
@@ -365,7 +418,7 @@ def _known(metrics: list[str] | None) -> list[str]:
 
 def _tell(row: dict[str, Any]) -> None:
     """A line per measurement on stderr: long runs must show that they run."""
-    keys = ("track", "combination", "task", "draw", "scene", "photo", "policy", "method")
+    keys = ("track", "combination", "task", "draw", "scene", "photo", "policy", "method", "question", "said")
     names = " ".join(str(row[key]) for key in keys if key in row)
     gain = f" {row['gain_db']:+.2f} dB" if "gain_db" in row else ""
     typer.echo(f"{names}{gain} {' '.join(row.get('treated', ()))}".rstrip(), err=True)

@@ -92,8 +92,8 @@ def batch(
     with voice:
         treated = run(
             source, output, executor=_executor(ray, workers, threads, gpus), ext=ext.lower().lstrip("."),
-            quality=quality, records=records, overwrite=overwrite, retry_failed=retry_failed, watch=every if watch else None,
-            on_scan=voice.expect, on_photo=tell,
+            quality=quality, records=records, overwrite=overwrite, retry_failed=retry_failed,
+            watch=every if watch else None, on_scan=voice.expect, on_photo=tell,
             policy=policy, strength=strength, instruction=instruction, prefer=prefer or (), regions=regions,
             scale=scale, seed=seed, max_calls=max_calls, max_seconds=max_seconds, tile=tile, cache=cache,
             memory=memory,

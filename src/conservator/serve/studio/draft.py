@@ -32,6 +32,7 @@ class Draft:
     instruction  plain words
     mask         a picture of the photograph's size as a file's bytes, white is treated; None is everywhere
     lines        the plan
+    strokes      what the mask was painted with, RGBA as a PNG; None for one that was not painted
     """
 
     policy: str = "spatial"
@@ -39,6 +40,7 @@ class Draft:
     instruction: str = ""
     mask: bytes | None = None
     lines: tuple[Line, ...] = ()
+    strokes: bytes | None = None
 
     @property
     def steps(self) -> tuple[Step, ...]:
@@ -56,6 +58,10 @@ class Draft:
         """What the public call is told beside plan and mask."""
         wishes = {"policy": self.policy, "strength": self.strength, "instruction": self.instruction.strip()}
         return RestoreOptions.model_validate(wishes | {"report": True})
+
+    def masked(self, mask: bytes | None, strokes: bytes | None = None) -> Draft:
+        """With another mask, or none."""
+        return replace(self, mask=mask, strokes=strokes)
 
     def planned(self, steps: Iterable[Step]) -> Draft:
         """With these steps, all on, as the plan."""

@@ -318,7 +318,7 @@ def fuzz(
     if unknown := sorted(set(only or ()) - CASES.keys()):
         raise UsageError(f"--only {', '.join(unknown)}", f"some of {', '.join(CASES)}")
     chosen = {name: cases or count for name, count in CASES.items() if not only or name in only}
-    _finish("fuzz", run(chosen, seed=seed, on_row=_tell), seed, output)
+    _finish("-".join(["fuzz", *(only or ())]), run(chosen, seed=seed, on_row=_tell), seed, output)
 
 
 @app.command()

@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 
 import conservator
-from conservator.errors import InputError, UsageError
+from conservator.errors import InputError, OutputError, UsageError
 from conservator.photo import encode
 from conservator.serve.jobs import ENDED, Job, Jobs, State
 from conservator.serve.limits import Limits
@@ -230,6 +230,13 @@ def test_ended_jobs_go_when_they_are_old_or_large(opened: Open, tmp_path: Path) 
     with pytest.raises(NoSuchJob):
         jobs.get(made[0])
     assert [entry.name for entry in (tmp_path / "data/jobs").iterdir()] == [last.id]
+
+
+def test_a_folder_that_cannot_be_written_is_named(tmp_path: Path) -> None:
+    (tmp_path / "file").write_bytes(b"")
+    for place in (tmp_path / "file" / "data", Path("/proc/conservator")):
+        with pytest.raises(OutputError, match=f"folder {place}"):
+            Jobs(place)
 
 
 def test_a_clock_that_jumps_costs_no_result(opened: Open, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -47,6 +47,7 @@ def test_every_edit_of_a_plan_gives_a_new_draft_and_says_what_it_was() -> None:
         "steps in another order": PLAN.moved(2, -1),
         "denoise removed": PLAN.removed(0),
         "joint added": PLAN.added("joint"),
+        "denoise with keep_grain 0.5": PLAN.given(0, "keep_grain", 0.5),
     }
     assert {said: draft.changes(PLAN) for said, draft in edits.items()} == {said: [said] for said in edits}
     assert tools(PLAN) == ["denoise", "dejpeg", "derain"] and PLAN.changes(PLAN) == []
@@ -62,6 +63,8 @@ def test_every_edit_of_a_plan_gives_a_new_draft_and_says_what_it_was() -> None:
         (lambda: PLAN.removed(-1), "step 0 of 3"),
         (lambda: PLAN.strengthened(0, 2.5), "a strength of 2.5"),
         (lambda: PLAN.added("joinz"), "did you mean joint"),
+        (lambda: PLAN.given(0, "keep_grain", "much"), "keep_grain='much'"),
+        (lambda: PLAN.given(0, "keep_grian", 1.0), "did you mean keep_grain"),
     ],
 )
 def test_an_edit_that_cannot_be_is_said(edit: Callable[[], Draft], says: str) -> None:
@@ -134,7 +137,8 @@ class Counted:
         out = self.folder / str(self.made)
         out.mkdir()
         job = order.model_dump() | {"photo": str(self.folder / "photo"), "mask": None, "out": str(out)}
-        facts = carry_out(job | {"cache": str(self.folder / "cache"), "max_pixels": 10**6}, lambda event: None)
+        job |= {"cache": str(self.folder / "cache"), "memory": None, "max_pixels": 10**6}
+        facts = carry_out(job, lambda event: None)
         return self.tools, self.looks, facts
 
     def result(self) -> bytes:

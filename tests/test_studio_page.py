@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from io import BytesIO
 from pathlib import Path
@@ -101,10 +102,7 @@ def test_a_plan_is_edited_and_only_what_follows_is_computed(page: Browser, serve
     before, after = (np.asarray(Image.open(BytesIO(data)), np.int16) for data in (photo.read_bytes(), first))
     assert (before[:, 104:] != after[:, 104:]).any() and (before[:, :40] == after[:, :40]).all()
 
-    page.find("#tool input").click()
-    page.find("[role=option][aria-label^='white_balance']").click()
-    page.find("#add").click()
-    page.says("#note", "white_balance added")
+    add(page, "white_balance")
     page.until(lambda: len(page.find_elements("css selector", ".step input[type=checkbox]")) == 2, "two steps")
     page.find("#rerun").click()
     page.says("#status", "Version 2: 2 steps (1 reused, 1 computed)")
@@ -125,7 +123,24 @@ def test_a_plan_is_edited_and_only_what_follows_is_computed(page: Browser, serve
     page.says("#status", "Version 3")
     assert downloaded(page, server, "record").startswith(b"{") and b"<html" in downloaded(page, server, "report")
     assert page.find("#versions label:has(input:checked)").text.startswith("3 ·")
+    add(page, "denoise")
+    grain = page.find("input[aria-label='keep grain']")
+    grain.send_keys(Keys.CONTROL, "a")
+    grain.send_keys("0.5", Keys.ENTER)
+    page.says("#note", "denoise added")
+    page.find("#rerun").click()
+    page.says("#status", "Version 5: 3 steps")
+    plan = json.loads(downloaded(page, server, "record"))["plan"]
+    assert [step["options"] for step in plan].count({"keep_grain": 0.5}) == 1
     assert page.requested() == {server.url.removeprefix("http://")}
+
+
+def add(page: Browser, tool: str) -> None:
+    """Put a tool at the end of the plan."""
+    page.find("#tool input").click()
+    page.find(f"[role=option][aria-label^='{tool}']").click()
+    page.find("#add").click()
+    page.says("#note", f"{tool} added")
 
 
 def test_only_what_is_painted_blue_is_treated(page: Browser, server: Loopback, photo: Path) -> None:

@@ -28,8 +28,10 @@ class Desks:
             self._visits[desk] = self._visits.get(desk, 0) + 1
             return desk
 
-    def leave(self, desk: Desk) -> None:
-        """A visit has ended; with the last one the desk goes, and all that was made on it."""
+    def leave(self, desk: Desk | None) -> None:
+        """A visit has ended; with the last one the desk goes, and all that was made on it. None was never there."""
+        if desk is None:
+            return
         with self._lock:
             self._visits[desk] -= 1
             last = not self._visits[desk]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
+from typing import Any
 
 from conservator.errors import UsageError
 from conservator.plan import Step
@@ -78,6 +79,12 @@ class Draft:
         line = self._line(index)
         return self._with(index, replace(line, step=replace(line.step, strength=strength)))
 
+    def given(self, index: int, option: str, value: Any) -> Draft:
+        """With another value of an option of a step's tool; UsageError when it does not take it."""
+        line = self._line(index)
+        options = {**line.step.options, **find(line.step.tool).checked({option: value})}
+        return self._with(index, replace(line, step=replace(line.step, options=options)))
+
     def moved(self, index: int, by: int) -> Draft:
         """With a step earlier (by < 0) or later; at the ends it stays."""
         line, rest = self._line(index), self.removed(index).lines
@@ -130,4 +137,6 @@ def _changed_lines(before: tuple[Line, ...], after: tuple[Line, ...]) -> list[st
                 said.append(f"{now.step.tool} switched {'on' if now.on else 'off'}")
             if was.step.strength != now.step.strength:
                 said.append(f"{now.step.tool} at {now.step.strength:g}")
+            given = now.step.options.items() - was.step.options.items()
+            said += [f"{now.step.tool} with {name} {value}" for name, value in sorted(given)]
     return list(dict.fromkeys(said))

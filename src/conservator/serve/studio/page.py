@@ -38,7 +38,7 @@ def page(jobs: Jobs) -> gr.Blocks:
     made: dict[str, Any] = {}
     desks = Desks(jobs)
     with gr.Blocks(title="Conservator Studio", analytics_enabled=False, delete_cache=(600, keep)) as blocks:
-        made["desk"] = gr.State(None, delete_callback=lambda desk: desk is None or desks.leave(desk))
+        made["desk"] = gr.State(None, delete_callback=desks.leave)
         key = gr.Textbox(visible=False)
         made["revision"] = gr.State(0)
         gr.HTML(show.heading())

@@ -122,6 +122,7 @@ WRONG = {
     "not strong": steps(DENOISE | {"strength": 0}),
     "no number": steps(DENOISE | {"strength": "much"}),
     "nan": '{"steps": [{"tool": "denoise", "treats": ["noise"], "strength": NaN}]}',
+    "astronomic": steps(DENOISE | {"strength": 10**400}),
     "truth": steps(DENOISE | {"strength": True}),
     "another field": steps(DENOISE | {"options": {"path": "/etc/passwd"}}),
     "too many": json.dumps({"steps": [DENOISE] * 13}),

@@ -126,7 +126,7 @@ def _able(session: Session) -> dict[str, list[str]]:
 def _strength(value: Any) -> float:
     try:
         number = math.nan if isinstance(value, bool) else float(value)
-    except (TypeError, ValueError):
+    except (ArithmeticError, TypeError, ValueError):
         number = math.nan
     if not 0 < number <= MOST_STRENGTH:
         raise UsageError(f"strength {str(value)[:20]!r}", f"a number above 0, at most {MOST_STRENGTH:g}")

@@ -374,6 +374,24 @@ def kills(
 
 
 @app.command()
+def fuzz(
+    cases: Annotated[
+        int | None, typer.Option(min=1, help="Of each kind of input. Default: as many as were last measured.")
+    ] = None,
+    only: Annotated[list[str] | None, typer.Option(help="A kind of input; repeatable. Default: every kind.")] = None,
+    seed: Seed = 0,
+    output: Output = None,
+) -> None:
+    """Broken photographs, masks, records, plans and requests: crashes, hangs, memory."""
+    from conservator.benchmarks.fuzz import CASES, run
+
+    if unknown := sorted(set(only or ()) - CASES.keys()):
+        raise UsageError(f"--only {', '.join(unknown)}", f"some of {', '.join(CASES)}")
+    chosen = {name: cases or count for name, count in CASES.items() if not only or name in only}
+    _finish("-".join(["fuzz", *(only or ())]), run(chosen, seed=seed, on_row=_tell), seed, output)
+
+
+@app.command()
 def contact(
     folder: Annotated[Path, typer.Argument(help="Folder of photographs.")],
     output: Annotated[Path, typer.Option("--output", "-o", help="Picture file of the sheet.")],

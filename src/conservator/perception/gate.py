@@ -20,8 +20,8 @@ GROW_PRECISION = 0.95
 
 LEAST = MappingProxyType({"jpeg": (0.95, 0.95), "rain": (0.7, 0.6)})
 USUAL_LEAST = (0.9, 0.8)
-"""Least probabilities for local damage, seed and grow, chosen on held-out photographs: where compression leaks into a clean
-cell beside it little was to be gained; rain is worth much, and a cell is seldom sure of its streak."""
+"""Least probabilities for local damage, seed and grow, chosen on held-out photographs: where compression leaks into a
+clean cell beside it little was to be gained; rain is worth much, and a cell is seldom sure of its streak."""
 
 SCENE = MappingProxyType({"haze": (0.9, 0.4), "low_light": (0.95, 0.35), "over_exposure": (0.9, 0.4)})
 """Haze and exposure, seed and grow: `training/tune_gate.py` prints gain against harm on held-out photographs. It would

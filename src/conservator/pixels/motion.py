@@ -1,7 +1,7 @@
 """The kernel that smeared a picture, read from the picture itself: whatever path the camera took.
 
-From coarse to fine, two guesses improve each other: the picture as it would be with few edges, yet sharp (the L0 norm of
-its gradient: Xu, Zheng & Jia, CVPR 2013; the form of Pan, Hu, Su & Yang, CVPR 2014), and the kernel that takes its
+From coarse to fine, two guesses improve each other: the picture as it would be with few edges, yet sharp (the L0 norm
+of its gradient: Xu, Zheng & Jia, CVPR 2013; the form of Pan, Hu, Su & Yang, CVPR 2014), and the kernel that takes its
 gradients to those seen (Cho & Lee, SIGGRAPH Asia 2009).
 """
 
@@ -61,7 +61,7 @@ def find_kernel(plane: Floats, weight: Floats, extent: float) -> Floats:
     """Kernel (n, n), n = reach_of(extent): sums to 1, ≥ 0, its centroid in the middle.
 
     plane    (H, W), sides good for FFTs; luma, say
-    weight   (H, W) in [0, 1], how far a pixel counts; falls to 0 towards the border and at the region's rim, not steeply
+    weight   (H, W) in [0, 1], how far a pixel counts; falls to 0 towards the border and the region's rim, not steeply
     extent   expected length in px; the true one may be a third longer or as short as it likes
     """
     side, price = reach_of(extent), EDGE

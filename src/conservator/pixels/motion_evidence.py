@@ -48,7 +48,7 @@ def smoothness(plane: Floats, weight: Floats, kernel: Floats, noise: float) -> f
 
 
 def rippling(plane: Floats, share: Floats, kernel: Floats, doubt: float, margin: int) -> float:
-    """How much deconvolution changes what is flat, as a share of what it changes anywhere: ringing and noise, in [0, …].
+    """How much deconvolution changes what is flat, as a share of what it changes anywhere: ringing and noise, ≥ 0.
 
     plane   (H, W), sides at least 2 · margin
     share   (H, W) in [0, 1], how far a pixel counts

@@ -9,7 +9,6 @@ from typing import TypeAlias
 
 import cv2
 import numpy as np
-from numpy.typing import NDArray
 from scipy import fft, ndimage
 
 from conservator.degradations import INDEX, MOTION_BLUR
@@ -154,7 +153,7 @@ def _sharp(pixels: Pixels, share: Mask, core: Box, kernel: Floats, doubt: float)
     height, width = blurred.shape[:2]
     tall, wide = (fft.next_fast_len(side, real=True) for side in (height, width))
     padded = cv2.copyMakeBorder(blurred, 0, tall - height, 0, wide - width, cv2.BORDER_REFLECT)
-    sharp = sharpened(padded, response_of(kernel, (tall, wide)), doubt, HALO)
+    sharp = sharpened(np.asarray(padded, np.float32), response_of(kernel, (tall, wide)), doubt, HALO)
     return sharp[HALO : height - HALO, HALO : width - HALO]
 
 

@@ -134,7 +134,7 @@ def _solved(normal: Callable[[Floats], Floats], wanted: Floats) -> Floats:
     rest = wanted - normal(kernel)
     along, energy = rest, float(np.vdot(rest, rest))
     for _ in range(DESCENTS):
-        if energy < 1e-10 * float(np.vdot(wanted, wanted)):
+        if energy <= 1e-10 * float(np.vdot(wanted, wanted)):
             break
         lifted = normal(along)
         pace = np.float32(energy / max(float(np.vdot(along, lifted)), 1e-20))

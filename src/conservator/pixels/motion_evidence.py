@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import fft
 
-from conservator.pixels.deconvolution import response_of, sharpened
+from conservator.pixels.deconvolution import blurred_along, response_of, sharpened
 from conservator.pixels.motion import Floats, faded
 
 FLAT = 0.15
@@ -51,10 +51,11 @@ def rippling(plane: Floats, share: Floats, kernel: Floats, doubt: float, margin:
     """How much deconvolution changes what is flat, as a share of what it changes anywhere: ringing and noise, ≥ 0.
 
     plane   (H, W), sides at least 2 · margin
-    share   (H, W) in [0, 1], how far a pixel counts
+    share   (H, W) in [0, 1], how far a pixel is blurred
     """
     inside = np.s_[margin:-margin, margin:-margin]
-    sharp = sharpened(plane[..., None], response_of(kernel, plane.shape), doubt, margin)[..., 0]
+    blurred = blurred_along(plane[..., None], share, kernel)
+    sharp = sharpened(blurred, response_of(kernel, plane.shape), doubt, margin)[..., 0]
     change, window = np.square(sharp - plane)[inside], (len(kernel), len(kernel))
     varies = (cv2.blur(plane * plane, window) - np.square(cv2.blur(plane, window)))[inside]
     counts = share[inside] > 0.5

@@ -38,6 +38,9 @@ HALO = 96
 WINDOW = 384
 """Most side in px of the part of a region that its path is read from: the one with most detail."""
 
+TOGETHER = (33, 33)
+"""Window in px over which severity is averaged before regions are told apart: specks are none."""
+
 LEAST = 3.0
 """Fewest sides of a kernel that a region is high and wide: less shows no path."""
 
@@ -73,7 +76,7 @@ def motion_deblur(pixels: Pixels, severity: Maps, survey: Maps) -> Pixels:
 def _stilled(pixels: Pixels, amount: Mask) -> Pixels:
     """Every connected region by a path of its own."""
     result, share, luma = pixels.copy(), wholly_blurred(amount), pixels @ LUMA
-    labels, _ = ndimage.label(amount > PRESENT)
+    labels, _ = ndimage.label(cv2.blur(amount, TOGETHER) > PRESENT)
     for number, around in enumerate(ndimage.find_objects(labels), 1):
         core = _clipped(around, amount.shape)
         if core is None:

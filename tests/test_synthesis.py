@@ -55,7 +55,7 @@ def test_truth_lies_where_the_mask_is(clean):
 
 def test_noise_has_the_deviation_it_claims():
     grey = np.full((256, 256, 3), 0.5, np.float32)
-    for parameters in ({}, {"shot": 1.0}, {"grain": 0.7}, {"grey": 1.0}):
+    for parameters in ({}, {"shot": 1.0}, {"grain": 0.7}, {"grey": 1.0}, {"luma": 0.4}):
         damaged, severity = Damage("noise", {"sigma": 20.0, **parameters}, 2).inflict(grey)
         assert (damaged - grey).std() * 255 == pytest.approx(float(BY_NAME["noise"].value(severity).mean()), rel=0.05)
 

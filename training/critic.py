@@ -21,9 +21,9 @@ from torch import Tensor
 from conservator.benchmarks.criticsummary import calibrated, ranked
 from conservator.quality.learned import Judged
 from critic_network import GAINS, QUANTUM, ChangeFeatures, CriticNetwork
+from features import CELL
 from loop import Recipe, half, main
 from mishaps import befallen
-from networks import CELL
 from outcomes import FOLDER
 
 SIDE = 112

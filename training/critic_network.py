@@ -6,7 +6,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from networks import CELL, DilatedBlock, FeatureNetwork, NativeFeatures, _log, _luma, learned_stem
+from features import CELL, NativeFeatures, log, luma
+from networks import DilatedBlock, FeatureNetwork, learned_stem
 
 GAINS = tuple(1.5 * step for step in range(-10, 11))
 """Gains in dB that the distribution is over; what lies beyond counts as the outermost."""
@@ -28,7 +29,7 @@ class ChangeFeatures(NativeFeatures):
         """(N, 6, H, W), before and after, → (N, channels, H/8, W/8)."""
         before, after = pair.float().chunk(2, 1)
         change = after - before
-        y = _luma(change)
+        y = luma(change)
         described = [*self._highpass(change, y), *self._grid(y)[:1]]
         return torch.cat([super().forward(before), super().forward(after), *described, *self._shared(before, after)], 1)
 
@@ -40,12 +41,12 @@ class ChangeFeatures(NativeFeatures):
 
     def _shared(self, before: Tensor, after: Tensor) -> list[Tensor]:
         change = after - before
-        b, a = _luma(before), _luma(after)
-        energy = [_log(F.avg_pool2d(change * change, CELL))]
+        b, a = luma(before), luma(after)
+        energy = [log(F.avg_pool2d(change * change, CELL))]
         slopes = []
         for shrink in (1, 2, 4):
             small_b, small_a = (F.avg_pool2d(v, shrink) if shrink > 1 else v for v in (b, a))
-            energy.append(_log(F.avg_pool2d((small_a - small_b) ** 2, CELL // shrink)))
+            energy.append(log(F.avg_pool2d((small_a - small_b) ** 2, CELL // shrink)))
             high_b, high_a = self._residual(small_b), self._residual(small_a)
             products = (F.avg_pool2d(p, CELL // shrink) for p in (high_b * high_b, high_a * high_a, high_b * high_a))
             bb, aa, ba = (F.avg_pool2d(p, 3, 1, 1, count_include_pad=False) + 1e-7 for p in products)
@@ -58,6 +59,8 @@ class CriticNetwork(FeatureNetwork):
 
     NIMA's idea (Talebi & Milanfar, TIP 2018): a distribution instead of a score says how sure it is.
     """
+
+    ends = ("learned.0", "head")
 
     def __init__(self, width: int = 56, dilations: tuple[int, ...] = (1, 2, 4, 1, 2)) -> None:
         super().__init__(ChangeFeatures())

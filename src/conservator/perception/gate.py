@@ -22,13 +22,16 @@ LEAST = (0.9, 0.8)
 """Least probabilities for local damage, seed and grow. Where it is, the network is sure; lower ones gained nothing on
 held-out photographs and only let the treatment leak into the clean parts beside it."""
 
-SCENE = MappingProxyType({"haze": (0.9, 0.4), "low_light": (0.95, 0.35), "over_exposure": (0.9, 0.4)})
+SCENE = MappingProxyType({"haze": (0.9, 0.4), "low_light": (0.95, 0.35), "over_exposure": (0.85, 0.4)})
 """Haze and exposure, seed and grow: `training/tune_gate.py` prints gain against harm on held-out photographs. It would
 allow less, but real close-ups of dark or pale things are judged wrongly more often than those photographs. What has
 begun spreads far: half a face brightened looks worse than none or all of it."""
 
 SMALLEST = 12
 """Fewest sure cells of a treated patch: 12 cells are 28 × 28 px, below which a detection is a speck."""
+
+SMALLEST_SHARE = 0.012
+"""Least share of the frame that must be surely hazy or wrongly exposed: a real veil shows in many places."""
 
 
 @dataclass(frozen=True)
@@ -61,7 +64,9 @@ class Gate:
         if not count:
             return np.zeros_like(severity)
         sure = np.bincount(labels[presence >= high], minlength=count + 1)
-        keep: NDArray[np.bool_] = sure >= min(SMALLEST, presence.size // 2 + 1)
+        frame = BY_NAME[kind].sight is Sight.FRAME
+        fewest = max(SMALLEST, SMALLEST_SHARE * presence.size) if frame else SMALLEST
+        keep: NDArray[np.bool_] = sure >= min(fewest, presence.size // 2 + 1)
         keep[0] = False
-        amount = severity * presence if BY_NAME[kind].sight is Sight.FRAME else severity
+        amount = severity * presence if frame else severity
         return np.where(keep[labels], amount, 0.0).astype(np.float32)

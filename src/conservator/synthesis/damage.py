@@ -74,10 +74,11 @@ def _noise(
     shot: float = 0.0,
     grain: float = 0.0,
     grey: float = 0.0,
+    luma: float = 1.0,
     camera_quality: int = 0,
 ) -> Inflicted:
     deviation = sensor.noise_deviation(image, sigma, shot)
-    field = sensor.noise_field(image.shape[:2], rng, grain, grey)
+    field = sensor.noise_field(image.shape[:2], rng, grain, grey, luma)
     noisy = image + field * deviation[..., None] / np.float32(255)
     return (sensor.jpeg(noisy, camera_quality) if camera_quality else noisy), deviation
 

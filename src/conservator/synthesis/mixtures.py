@@ -156,9 +156,10 @@ def _noise(rng: np.random.Generator) -> dict[str, Any]:
     return {
         "sigma": _log_between(rng, 3, 65),
         "shot": _pick(rng, 0.0, 0.0, _between(rng, 0.2, 1.0)),
-        "grain": _pick(rng, 0.0, 0.0, 0.0, _between(rng, 0.4, 0.9)),
+        "grain": _pick(rng, 0.0, 0.0, _between(rng, 0.4, 0.9), _between(rng, 0.5, 1.3)),
         "grey": _pick(rng, 0.0, 0.0, 0.5, 1.0),
-        "camera_quality": _pick(rng, 0, 0, 0, int(rng.integers(75, 98))),
+        "luma": _pick(rng, 1.0, 1.0, 1.0, _between(rng, 0.3, 0.9)),
+        "camera_quality": _pick(rng, 0, 0, 0, int(rng.integers(60, 98))),
     }
 
 

@@ -13,19 +13,23 @@ def white(shape: tuple[int, ...], rng: np.random.Generator) -> Pixels:
     return rng.standard_normal(shape, dtype=np.float32)
 
 
-def noise_field(shape: tuple[int, int], rng: np.random.Generator, grain: float, grey: float) -> Pixels:
+def noise_field(
+    shape: tuple[int, int], rng: np.random.Generator, grain: float = 0.0, grey: float = 0.0, luma: float = 1.0
+) -> Pixels:
     """Unit-variance noise (H, W, 3).
 
     grain   blur of the grain in px; 0 is white, demosaicked sensors show about 0.6
     grey    share of the variance common to the three channels, in [0, 1]
+    luma    what is left of the channels' mean, in [0, 1]: cameras smooth brightness first, and colour speckles stay
     """
     field = white((*shape, 3), rng)
     if grey > 0:
         field = np.sqrt(1 - grey) * field + np.sqrt(grey) * white((*shape, 1), rng)
     if grain > 0:
         field = np.asarray(cv2.GaussianBlur(field, (0, 0), grain, borderType=cv2.BORDER_REFLECT))
-        field /= max(float(field.std()), 1e-6)
-    return field
+    if luma < 1:
+        field = field - np.float32(1 - luma) * field.mean(axis=2, keepdims=True)
+    return field / max(float(field.std()), 1e-6) if grain > 0 or luma < 1 else field
 
 
 def noise_deviation(image: Pixels, sigma: float, shot: float) -> Mask:

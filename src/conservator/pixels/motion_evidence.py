@@ -1,4 +1,4 @@
-"""Whether to believe a kernel that was found blindly: three questions that a wrong one seldom passes."""
+"""Whether to believe a kernel that was found blindly: questions that a wrong one seldom passes."""
 
 from __future__ import annotations
 
@@ -30,6 +30,11 @@ def agreement(one: Floats, other: Floats) -> float:
         smooth = cv2.GaussianBlur(cv2.copyMakeBorder(kernel, 3, 3, 3, 3, cv2.BORDER_CONSTANT, value=0), (0, 0), 1)
         spectra.append(fft.rfft2(smooth / np.linalg.norm(smooth), (side + 6, side + 6)))
     return float(fft.irfft2(spectra[0] * spectra[1].conj(), (side + 6, side + 6)).max())
+
+
+def spilled(kernel: Floats) -> float:
+    """Share of a kernel that lies on its rim."""
+    return float(1 - kernel[1:-1, 1:-1].sum())
 
 
 def smoothness(plane: Floats, weight: Floats, kernel: Floats, noise: float) -> float:

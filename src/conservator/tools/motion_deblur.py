@@ -22,7 +22,7 @@ from conservator.pixels.deconvolution import (
     wholly_blurred,
 )
 from conservator.pixels.motion import Floats, find_kernel, reach_of, settled
-from conservator.pixels.motion_evidence import agreement, noise_of, rippling, smoothness
+from conservator.pixels.motion_evidence import agreement, noise_of, rippling, smoothness, spilled
 from conservator.pixels.types import Maps, Mask, Pixels
 from conservator.tools.card import Kind, Tiles, tool
 
@@ -58,6 +58,9 @@ RIPPLES = 0.5
 
 PARTS = 0.6
 """Length of each of the two overlapping parts of a region that must show the same path."""
+
+SPILT = 0.04
+"""Most of a kernel on its rim: a path ends somewhere, what a region's outline puts into a kernel does not."""
 
 AGREEING = (0.94, 0.98)
 SMOOTH = (2.85, 3.1)
@@ -111,6 +114,8 @@ def _path(luma: Mask, share: Mask, core: Box, extent: float) -> tuple[Floats, fl
     if not trust:
         return None
     kernel = settled(plane, weight, np.mean(parts, axis=0))
+    if spilled(kernel) > SPILT:
+        return None
     noise = noise_of(plane, share)
     trust *= _between(smoothness(plane, weight, kernel, noise), SMOOTH)
     for doubt in DOUBTS if trust else ():

@@ -70,7 +70,7 @@ def wholly_blurred(amount: Mask) -> Mask:
 
 
 def blurred_along(pixels: Pixels, share: Mask, kernel: Floats) -> Pixels:
-    """Pixels (H, W, C) with what is sharp among them blurred along: its edges would ring far into the blurred region."""
+    """Pixels (H, W, C) with what is sharp among them blurred along: its edges would ring far into what is blurred."""
     if share.min() >= 1:
         return pixels
     blurred = cv2.filter2D(pixels, -1, np.ascontiguousarray(kernel[::-1, ::-1])).reshape(pixels.shape)

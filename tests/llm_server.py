@@ -7,6 +7,7 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
@@ -31,10 +32,47 @@ def call(arguments: str, name: str = "answer") -> Data:
     return {"role": "assistant", "content": None, "tool_calls": calls}
 
 
+@dataclass(frozen=True)
+class Streamed:
+    """A message in pieces, of which only the first ones come where `pieces` says how many."""
+
+    message: Data
+    pieces: int | None = None
+
+    def events(self) -> list[str]:
+        role = {"role": "assistant", "content": ""}
+        if calls := self.message.get("tool_calls"):
+            function = calls[0]["function"]
+            first = [{"index": 0, "id": "c1", "type": "function", "function": function | {"arguments": ""}}]
+            deltas = [{"tool_calls": first}]
+            deltas += [{"tool_calls": [{"index": 0, "function": {"arguments": part}}]}
+                       for part in _parts(function["arguments"])]  # fmt: skip
+        else:
+            deltas = [{"content": part} for part in _parts(self.message["content"])]
+        reason = "tool_calls" if calls else "stop"
+        chunks = [_chunk(delta) for delta in (role, *deltas)]
+        said = [*chunks, _chunk({}, reason), _chunk(None)]
+        whole = [*(json.dumps(chunk) for chunk in said), "[DONE]"]
+        return whole if self.pieces is None else whole[: self.pieces]
+
+
+def _parts(said: str, length: int = 12) -> list[str]:
+    return [said[i : i + length] for i in range(0, len(said), length)]
+
+
+def _chunk(delta: Data | None, reason: str | None = None) -> Data:
+    """A piece of an answer; without a delta what it cost."""
+    made: Data = {"id": "1", "object": "chat.completion.chunk", "created": 1, "model": "tiny", "choices": []}
+    if delta is None:
+        return made | {"usage": completion({})["usage"]}
+    return made | {"choices": [{"index": 0, "delta": delta, "finish_reason": reason}]}
+
+
 class Server:
     """Gives its answers in turn, the last one for ever; keeps what it was asked.
 
-    An answer is a message, a status with a body, seconds to wait before a message, or what makes one of a request.
+    An answer is a message, a status with a body and perhaps headers, seconds to wait before a message, `Streamed`, or
+    what makes one of these of a request. Whoever asks for a stream gets a message as one.
     """
 
     def __init__(self, *answers: Any) -> None:
@@ -51,12 +89,29 @@ class Server:
                 if isinstance(answer, float):
                     time.sleep(answer)
                     answer = text("too late")
-                status, body = answer if isinstance(answer, tuple) else (200, json.dumps(completion(answer)))
+                if isinstance(answer, dict) and asked.get("stream"):
+                    answer = Streamed(answer)
+                if isinstance(answer, Streamed):
+                    return self.send(answer)
+                status, body, *more = answer if isinstance(answer, tuple) else (200, json.dumps(completion(answer)))
                 self.send_response(status)
+                for name, value in (more[0] if more else {}).items():
+                    self.send_header(name, value)
                 self.send_header("Content-Type", "application/json")
                 self.send_header("Content-Length", str(len(body.encode()) + 9 * (status == 299)))
                 self.end_headers()
                 self.wfile.write(body.encode())
+
+            def send(self, answer: Streamed) -> None:
+                """Word by word; the end of the connection is the end of the stream."""
+                self.send_response(200)
+                self.send_header("Content-Type", "text/event-stream")
+                self.send_header("Connection", "close")
+                self.end_headers()
+                for event in answer.events():
+                    self.wfile.write(f"data: {event}\n\n".encode())
+                    self.wfile.flush()
+                self.close_connection = True
 
             def log_message(self, *_: Any) -> None:
                 pass

@@ -216,6 +216,24 @@ def test_options_that_make_no_sense_for_a_folder_are_named(tmp_path: Path) -> No
         batch(source / "0/p0.png", tmp_path / "out")
 
 
+def test_the_workers_of_a_batch_share_their_experience(tmp_path: Path) -> None:
+    source, output, file = album(tmp_path / "in"), tmp_path / "out", tmp_path / "known.db"
+    wrong = run("batch", source, output, "--memory", file)
+    assert wrong.exit_code == 2 and "agenticir" in wrong.stderr and not file.exists()
+    assert run("batch", source, output, "--memory", file, "--ray", "local").exit_code == 2
+    done = run("batch", source, output, "--policy", "agenticir", "--memory", file, "--workers", 2)
+    assert done.exit_code == 0, done.stderr
+    with conservator.Memory(file) as memory:
+        assert len(memory) > 0
+    without = run("batch", source, output, "--policy", "agenticir")
+    assert without.exit_code == 2 and "memory" in without.stderr
+    (tmp_path / "other.db").write_bytes(b"no database" * 100)
+    with pytest.raises(InputError, match=r"other\.db"):
+        batch(source, tmp_path / "new", policy="agenticir", memory=tmp_path / "other.db")
+    with pytest.raises(UsageError, match="path of a file"):
+        batch(source, tmp_path / "new", policy="agenticir", memory=conservator.Memory())
+
+
 def test_throughput_counts_every_photograph_and_compares_with_the_first(tmp_path: Path) -> None:
     source = album(tmp_path / "in")
     found = throughput.run(sorted(source.rglob("*.png")), workers=[1, 2], threads=2)

@@ -16,6 +16,7 @@ from conservator.errors import ModelMissing, UsageError
 from conservator.folders import ray_actors
 from conservator.folders.outcome import Outcome
 from conservator.folders.ray_actors import RayActors
+from serving import until
 
 try:
     import ray
@@ -92,6 +93,36 @@ def worker_processes() -> list[int]:
         except OSError:
             continue
     return found
+
+
+def test_actors_share_a_gpu_and_run_on_the_device_that_was_asked_for(
+    source: Path, wanted: dict[str, bytes], tmp_path: Path, cluster: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Ray counts GPUs without looking at them: a node that says it has one is enough to see who gets what."""
+    node = cluster.add_node(num_cpus=2, num_gpus=1)
+    free: list[float] = []
+
+    def tell(path: Path, outcome: Outcome) -> None:
+        free.append(ray.available_resources().get("GPU", 0.0))
+
+    try:
+        until(lambda: ray.cluster_resources().get("GPU") == 1, "a node with a GPU")
+        actors = RayActors(gpus=0.5)
+        conservator.batch(source, tmp_path / "out", executor=actors, on_photo=tell)
+        assert results(tmp_path / "out") == wanted
+        assert min(free) == 0.0, "two actors of half a GPU leave nothing of it"
+        monkeypatch.setenv("CONSERVATOR_DEVICE", "cuda")
+        listener = Listener()
+        conservator.batch(source, tmp_path / "cuda", executor=RayActors(workers=1, gpus=0.5), on_photo=listener)
+        assert {"device cuda" in outcome.reason for outcome in listener.outcomes.values()} == {True}
+    finally:
+        cluster.remove_node(node)
+
+
+@pytest.mark.parametrize("gpus", [-1, 1.5])
+def test_shares_that_cannot_be_are_refused(gpus: float) -> None:
+    with pytest.raises(UsageError, match="gpus"):
+        RayActors(gpus=gpus)
 
 
 def test_an_actor_that_would_restore_differently_is_refused(

@@ -37,6 +37,7 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     blur(tmp_path / "denoiser.onnx")
     colour_pair(tmp_path / "mobile_sam")
     photograph(tmp_path / "street.jpg", seed=1)
+    photograph(tmp_path / "mine.jpg", seed=4)
     photograph(tmp_path / "scans/a.png", seed=2)
     photograph(tmp_path / "scans/1998/b.png", seed=3)
     Image.new("L", (104, 72), 255).save(tmp_path / "sky.png")
@@ -85,18 +86,39 @@ def test_every_option_that_the_page_names_exists() -> None:
 def test_every_benchmark_that_a_page_names_exists() -> None:
     from conservator.benchmarks.commands import app as bench
 
-    pages = "".join(page.read_text("utf-8") for page in (Path(__file__).parent.parent / "docs").glob("*.md"))
+    pages = "".join(page.read_text("utf-8") for page in DOCS.glob("*.md"))
     named = set(re.findall(r"conservator bench ([a-z][a-z-]+)", pages))
     known = {(c.name or c.callback.__name__).replace("_", "-") for c in bench.registered_commands if c.callback}
     assert {"throughput", "spatialbench"} <= named <= known
 
 
-@pytest.mark.parametrize("name", ["checkpoints", "policies", "quality", "words", "batch", "memory"])
+DOCS = Path(__file__).parent.parent / "docs"
+
+PAGES = ["checkpoints", "policies", "quality", "words", "batch", "memory", "tutorial", "troubleshooting"]
+
+
+@pytest.mark.parametrize("name", PAGES)
 def test_the_examples_of_other_pages_run(name: str, folder: Path, tmp_path_factory: pytest.TempPathFactory) -> None:
     page = (Path(__file__).parent.parent / f"docs/{name}.md").read_text("utf-8")
     with serving(text(steps({"tool": "joint", "treats": ["noise"]}))) as model:
         runs(page.replace("http://localhost:11434/v1", model.url), folder, tmp_path_factory)
         assert bool(model.asked) == (name == "policies")
+
+
+def test_every_link_of_a_page_leads_somewhere() -> None:
+    for page in [DOCS.parent / "README.md", *DOCS.glob("*.md")]:
+        text = page.read_text("utf-8")
+        for place, part in re.findall(r"\]\((?!https?:)([^)#\s]*)#?([^)\s]*)\)", text):
+            target = page.parent / place if place else page
+            assert target.exists(), f"{page.name}: {place}"
+            if part:
+                assert part in titles(target.read_text("utf-8")), f"{page.name}: {place}#{part}"
+
+
+def titles(text: str) -> set[str]:
+    """Headings as links name them."""
+    heads = re.findall(r"^#+ (.+)$", text, re.MULTILINE)
+    return {re.sub(r"[^\w\- ]", "", head.lower()).replace(" ", "-") for head in heads}
 
 
 def runs(page: str, folder: Path, tmp_path_factory: pytest.TempPathFactory) -> None:

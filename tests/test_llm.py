@@ -24,7 +24,7 @@ from conservator.policies.llm import llm
 from conservator.session import Session
 from conservator.terms import Budget, Limits
 from conservator.wishes import parse
-from llm_server import KEY, call, completion, serving, steps, text
+from llm_server import KEY, Streamed, call, completion, serving, steps, text
 
 pytest.importorskip("pydantic_ai", reason="pydantic-ai is not installed: pip install 'conservator[agents]'")
 
@@ -37,6 +37,11 @@ def treated(*kinds: str, **options: Any) -> Session:
 
 DENOISE = {"tool": "denoise", "treats": ["noise"]}
 DEHAZE = {"tool": "dehaze", "treats": ["haze"]}
+
+
+def written(step: Data) -> Data:
+    """A call of one of our tools, as models write it that know no other way."""
+    return {"name": step["tool"], "arguments": {"treats": step["treats"], "strength": 1.0}}
 
 
 def asked(run: Session) -> Data:
@@ -71,8 +76,10 @@ reason: grain all over
         text(f"<think>{{dejpeg}}?</think>Here it is:\n```json\n{steps(DEHAZE, DENOISE)}\n```\nHope it helps."),
         text(json.dumps([DEHAZE, DENOISE])),
         text(FLAT),
+        text(json.dumps({"name": "answer", "arguments": {"steps": [DEHAZE, DENOISE]}})),
+        text(f"<tool_call>{json.dumps([written(DEHAZE), written(DENOISE)])}</tool_call>"),
     ],
-    ids=["tool call", "json", "prose around json", "bare list", "flat"],
+    ids=["tool call", "json", "prose around json", "bare list", "flat", "a call as text", "calls of tools as text"],
 )  # fmt: skip
 def test_a_good_plan_is_carried_out_as_given(answer: Data) -> None:
     with serving(answer) as server:
@@ -115,6 +122,7 @@ WRONG = {
     "not strong": steps(DENOISE | {"strength": 0}),
     "no number": steps(DENOISE | {"strength": "much"}),
     "nan": '{"steps": [{"tool": "denoise", "treats": ["noise"], "strength": NaN}]}',
+    "astronomic": steps(DENOISE | {"strength": 10**400}),
     "truth": steps(DENOISE | {"strength": True}),
     "another field": steps(DENOISE | {"options": {"path": "/etc/passwd"}}),
     "too many": json.dumps({"steps": [DENOISE] * 13}),
@@ -172,6 +180,63 @@ def test_a_server_that_fails_costs_its_advice_only(failure: tuple[int, str]) -> 
     event = asked(one)
     assert event["plan"] is None and event["error"]
     assert KEY not in json.dumps(one.ledger.events)
+
+
+BUSY = '{"error": {"message": "slow down"}}'
+
+
+def test_a_busy_server_is_asked_again_when_it_says() -> None:
+    with serving((429, BUSY, {"Retry-After": "0.2"}), (503, BUSY), text(steps(DENOISE))) as server:
+        one = treated("noise")
+        llm(one, server.planner())
+    assert plan(one) == ["denoise"] and not fell_back(one) and len(server.asked) == 3
+    event = asked(one)
+    assert event["busy"] == 2 and event["requests"] == 1 and event["error"] is None and event["seconds"] >= 0.2
+
+
+@pytest.mark.parametrize("later", ["3600", "Fri, 31 Dec 2100 23:59:59 GMT"])
+def test_nobody_waits_longer_than_there_is_time(later: str) -> None:
+    with serving((429, BUSY, {"Retry-After": later})) as server:
+        one = treated("noise")
+        llm(one, server.planner(seconds=60.0))
+    assert len(server.asked) == 1 and asked(one)["busy"] == 0 and "429" in asked(one)["error"] and fell_back(one)
+
+
+@pytest.mark.parametrize("form", [text, call], ids=["text", "tool call"])
+def test_a_streamed_plan_is_the_same_plan(form: Callable[[str], Data]) -> None:
+    with serving(form(steps(DEHAZE, DENOISE))) as server:
+        one = treated("noise", "haze")
+        llm(one, server.planner(stream=True))
+    assert server.asked[0]["stream"] is True and plan(one) == ["dehaze", "denoise"] and not fell_back(one)
+    assert (asked(one)["tokens_in"], asked(one)["tokens_out"]) == (1000, 50)
+
+
+@pytest.mark.parametrize("form", [text, call], ids=["text", "tool call"])
+@pytest.mark.parametrize("pieces", [0, 1, 4, -3], ids=["at once", "after the role", "midway", "before its end"])
+def test_a_stream_that_is_cut_short_is_no_plan(pieces: int, form: Callable[[str], Data]) -> None:
+    """Even one of which only the end is missing: nobody knows how much more was to come."""
+    with serving(Streamed(form(steps(DENOISE)), pieces)) as server:
+        one = treated("noise", "haze")
+        llm(one, server.planner(stream=True))
+    assert plan(one) == ["denoise", "dehaze"] and fell_back(one) and asked(one)["error"]
+    assert asked(one)["plan"] is None and len(server.asked) <= 4
+
+
+def test_a_flat_plan_that_lacks_its_end_is_refused() -> None:
+    """Its first lines would pass for a plan of one step."""
+    with serving(Streamed(text(FLAT), -6), text(FLAT)) as server:
+        one = treated("noise", "haze")
+        llm(one, server.planner(stream=True, calls=False))
+    assert plan(one) == ["dehaze", "denoise"] and "cut short" in asked(one)["refused"][0]["why"]
+
+
+def test_an_answer_that_ran_out_of_tokens_is_refused() -> None:
+    short = completion(text(steps(DENOISE)))
+    short["choices"][0]["finish_reason"] = "length"
+    with serving((200, json.dumps(short)), text(steps(DENOISE))) as server:
+        one = treated("noise")
+        llm(one, server.planner())
+    assert plan(one) == ["denoise"] and len(server.asked) == 2 and "cut short" in asked(one)["refused"][0]["why"]
 
 
 def test_nobody_waits_for_a_slow_server() -> None:
@@ -331,7 +396,8 @@ def test_without_a_name_nobody_is_asked(monkeypatch: pytest.MonkeyPatch) -> None
 @pytest.mark.parametrize(
     ("name", "value"),
     [("URL", "ftp://host/v1"), ("URL", f"http://me:{KEY}@host/v1"), ("URL", f"http://host/v1?key={KEY}"),
-     ("SECONDS", "soon"), ("SECONDS", "0"), ("PRICES", "1"), ("PRICES", "a,b"), ("CALLS", "maybe")],
+     ("SECONDS", "soon"), ("SECONDS", "0"), ("PRICES", "1"), ("PRICES", "a,b"), ("CALLS", "maybe"),
+     ("STREAM", "maybe")],
 )  # fmt: skip
 def test_settings_that_make_no_sense(name: str, value: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("CONSERVATOR_LLM_URL", "http://localhost:1/v1")

@@ -6,8 +6,9 @@ import numpy as np
 import pytest
 
 from channels import broken, healer, look, moves, photo, session, step
-from conservator.degradations import CELL, INDEX, NAMES
+from conservator.degradations import CELL, INDEX, LOCAL, NAMES
 from conservator.errors import UsageError
+from conservator.perception import glimpse, observe
 from conservator.photo import open_photo
 from conservator.pixels.types import Maps
 from conservator.policies.agenticir import agenticir
@@ -82,6 +83,16 @@ def test_a_forecast_changes_nothing_and_costs_no_call() -> None:
     assert (run.budget.calls, run.budget.looks_ahead) == (0, 1)
     done = run.apply(step("denoise", "noise"))
     assert done.gain == pytest.approx(seen.gain, abs=1e-3) and done.worth == pytest.approx(seen.worth, abs=1e-3)
+
+
+def test_a_crop_is_looked_at_for_local_damage_alone_and_that_is_the_same() -> None:
+    """What only a frame shows is not looked for on a crop: most of the time of a look goes there."""
+    grainy = np.clip(np.random.default_rng(0).normal(120, 25, (96, 96, 3)), 0, 255).astype(np.uint16) * np.uint16(257)
+    whole, near = observe(grainy), glimpse(grainy)
+    local = [INDEX[d.name] for d in LOCAL]
+    for name in ("maps", "raw", "presence", "deviation"):
+        assert np.array_equal(getattr(whole, name)[local], getattr(near, name)[local])
+    assert near.cells("noise").any() and not np.delete(near.presence, local, axis=0).any()
 
 
 def test_worth_counts_how_much_of_the_frame_is_helped() -> None:

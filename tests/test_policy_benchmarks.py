@@ -17,7 +17,7 @@ from conservator.benchmarks import mixbench, plot, spatialbench
 from conservator.benchmarks.commands import app
 from conservator.benchmarks.contest import INPUT
 from conservator.benchmarks.draws import TRACKS, before_enlarging, mixed_sample
-from conservator.benchmarks.entrants import CONTROLS, STRATEGIES, chosen, entrants
+from conservator.benchmarks.entrants import ABLATIONS, CONTROLS, STRATEGIES, chosen, entrants
 from conservator.benchmarks.measuring import BEST
 from conservator.benchmarks.photos import Bytes, photographs, to_bytes, to_unit
 from conservator.benchmarks.results import load_result, table, write_result
@@ -93,7 +93,7 @@ def test_low_resolution_enters_at_a_quarter_of_the_size_and_leaves_at_full_size(
 
 def test_everybody_can_enter_by_name() -> None:
     every = entrants(nothing_found)
-    assert set(POLICIES) | set(CONTROLS) | set(STRATEGIES) | {"learned_critic"} == set(every)
+    assert set(POLICIES) | set(CONTROLS) | set(STRATEGIES) | set(ABLATIONS) | {"learned_critic"} == set(every)
     assert list(chosen(["qagent", "spatial"])) == ["qagent", "spatial"]
     assert list(chosen(["all"])) == [name for name in every if name != "llm"], "asking a server is never done unasked"
     with pytest.raises(UsageError, match=r"no policy mars.*mair"):
@@ -204,3 +204,12 @@ def test_mixbench_runs_from_the_command_line(photos: list[Path], tmp_path: Path)
     found = load_result(result)
     assert [row["policy"] for row in found["summary"]["group B: policies"]] == ["input", "joint"]
     assert found["settings"]["low_resolution"].startswith("enters at 1/4")
+
+
+def test_ablations_are_compared_on_the_same_photographs(photos: list[Path], tmp_path: Path) -> None:
+    result = tmp_path / "ablations.json"
+    done = CliRunner().invoke(app, ["ablations", "--clean", str(photos[0].parent), "--limit", "1", "-o", str(result)])
+    assert done.exit_code == 0, done.output
+    summary = load_result(result)["summary"]
+    assert [row["policy"] for row in summary["treatable: policies"]] == ["input", *ABLATIONS]
+    assert [row["against"] for row in summary["treatable: spatial against the others"]] == list(ABLATIONS[1:])

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import resource
 import signal
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -12,7 +13,7 @@ import numpy as np
 import pytest
 
 import conservator
-from conservator.errors import UsageError
+from conservator.errors import InputError, OutputError, UsageError
 from conservator.photo import encode
 from conservator.serve.jobs import ENDED, Job, Jobs, State
 from conservator.serve.limits import Limits
@@ -229,6 +230,47 @@ def test_ended_jobs_go_when_they_are_old_or_large(opened: Open, tmp_path: Path) 
     with pytest.raises(NoSuchJob):
         jobs.get(made[0])
     assert [entry.name for entry in (tmp_path / "data/jobs").iterdir()] == [last.id]
+
+
+def test_a_folder_that_cannot_be_written_is_named(tmp_path: Path) -> None:
+    (tmp_path / "file").write_bytes(b"")
+    for place in (tmp_path / "file" / "data", Path("/proc/conservator")):
+        with pytest.raises(OutputError, match=f"folder {place}"):
+            Jobs(place)
+
+
+def test_a_clock_that_jumps_costs_no_result(opened: Open, monkeypatch: pytest.MonkeyPatch) -> None:
+    jobs = opened(keep_seconds=3600)
+    before, _ = jobs.submit(Order.diagnose(), png())
+    ended(jobs, before.id)
+    real = time.time
+    for jump in (86_400.0, -86_400.0):
+        monkeypatch.setattr(time, "time", lambda jump=jump: real() + jump)
+        after, _ = jobs.submit(Order.diagnose(), png(seed=1))
+        done = ended(jobs, after.id)
+        jobs.expire()
+        assert jobs.get(before.id).state is State.DONE, "nobody has waited an hour"
+        assert before.created <= done.created <= (done.started or 0) <= (done.ended or 0) < before.created + 3000
+
+
+def test_policies_that_search_share_the_servers_experience(tmp_path: Path) -> None:
+    jobs = Jobs(tmp_path / "data", memory=tmp_path / "known.db")
+    try:
+        searching = Order.restore(RestoreOptions(policy="agenticir"))
+        for order, known in ((searching, 0), (searching, 1), (WHOLE, None)):
+            job, _ = jobs.submit(order, png())
+            assert ended(jobs, job.id).state is State.DONE
+            memory = conservator.Record.load(jobs.file(job.id, "record")).data["memory"]
+            assert (memory is None) == (known is None)
+            if memory is not None:
+                assert (memory["recalled"]["match"] == "none") == (known == 0), memory
+    finally:
+        jobs.close()
+    with conservator.Memory(tmp_path / "known.db") as memory:
+        assert len(memory) == 1
+    (tmp_path / "other.db").write_bytes(b"no database" * 100)
+    with pytest.raises(InputError, match=r"other\.db"):
+        Jobs(tmp_path / "data", memory=tmp_path / "other.db")
 
 
 def test_a_folder_serves_one_server_and_then_the_next(opened: Open, tmp_path: Path) -> None:

@@ -20,9 +20,10 @@ from conservator.plan import Step
 from conservator.serve.jobs import ENDED, Jobs, State
 from conservator.serve.limits import Limits
 from conservator.serve.orders import Order, RestoreOptions
-from conservator.serve.refusals import UnknownFormat
-from conservator.serve.studio.brush import PROTECT, TREAT, mask_of
+from conservator.serve.refusals import NoSuchJob, UnknownFormat
+from conservator.serve.studio.brush import PROTECT, TREAT, alike, mask_of, picture_of
 from conservator.serve.studio.desk import Desk, Run
+from conservator.serve.studio.desks import Desks
 from conservator.serve.studio.draft import Draft, Line
 from conservator.serve.studio.history import Version
 from conservator.serve.studio.show import choices
@@ -46,6 +47,7 @@ def test_every_edit_of_a_plan_gives_a_new_draft_and_says_what_it_was() -> None:
         "steps in another order": PLAN.moved(2, -1),
         "denoise removed": PLAN.removed(0),
         "joint added": PLAN.added("joint"),
+        "denoise with keep_grain 0.5": PLAN.given(0, "keep_grain", 0.5),
     }
     assert {said: draft.changes(PLAN) for said, draft in edits.items()} == {said: [said] for said in edits}
     assert tools(PLAN) == ["denoise", "dejpeg", "derain"] and PLAN.changes(PLAN) == []
@@ -61,6 +63,8 @@ def test_every_edit_of_a_plan_gives_a_new_draft_and_says_what_it_was() -> None:
         (lambda: PLAN.removed(-1), "step 0 of 3"),
         (lambda: PLAN.strengthened(0, 2.5), "a strength of 2.5"),
         (lambda: PLAN.added("joinz"), "did you mean joint"),
+        (lambda: PLAN.given(0, "keep_grain", "much"), "keep_grain='much'"),
+        (lambda: PLAN.given(0, "keep_grian", 1.0), "did you mean keep_grain"),
     ],
 )
 def test_an_edit_that_cannot_be_is_said(edit: Callable[[], Draft], says: str) -> None:
@@ -133,7 +137,8 @@ class Counted:
         out = self.folder / str(self.made)
         out.mkdir()
         job = order.model_dump() | {"photo": str(self.folder / "photo"), "mask": None, "out": str(out)}
-        facts = carry_out(job | {"cache": str(self.folder / "cache"), "max_pixels": 10**6}, lambda event: None)
+        job |= {"cache": str(self.folder / "cache"), "memory": None, "max_pixels": 10**6}
+        facts = carry_out(job, lambda event: None)
         return self.tools, self.looks, facts
 
     def result(self) -> bytes:
@@ -282,6 +287,41 @@ def test_an_empty_plan_and_an_unknown_policy_are_said(desk: Desk) -> None:
     desk.draft = Draft(policy="magic")
     with pytest.raises(UsageError, match="magic"):
         desk.run(anew=True)
+
+
+def test_a_tab_finds_its_desk_again_until_its_last_visit_ends(tmp_path: Path) -> None:
+    jobs = Jobs(tmp_path)
+    desks, key = Desks(jobs), "0" * 31
+    try:
+        desk = desks.enter(f"{key}1")
+        assert desks.enter(f"{key}1") is desk
+        others = [desks.enter(odd) for odd in (f"{key}2", "", "", "../../etc")]
+        assert len({id(one) for one in (desk, *others)}) == 5
+        opened = desk.open(png(), "a.png")
+        desks.leave(desk)
+        assert desks.enter(f"{key}1") is desk and jobs.get(opened.job)
+        desks.leave(desk)
+        desks.leave(desk)
+        with pytest.raises(NoSuchJob):
+            jobs.get(opened.job)
+        assert desks.enter(f"{key}1") is not desk
+    finally:
+        jobs.close()
+
+
+def test_strokes_come_back_as_the_same_mask_however_a_browser_rounds_them() -> None:
+    strokes = np.zeros((30, 40, 4), np.uint8)
+    strokes[5:12, 8:30] = (29, 111, 224, 255)
+    strokes[12, 8:30] = (29, 111, 224, 90)
+    mask = mask_of([strokes], (60, 80))
+    back = np.asarray(Image.open(BytesIO(picture_of([strokes, np.zeros_like(strokes)]))))
+    assert (back[..., 3] == strokes[..., 3]).all()
+    rounded = back.copy()
+    rounded[12, 8:30, 3] += 6
+    assert mask_of([rounded], (60, 80)) != mask and alike(mask_of([rounded], (60, 80)), mask)
+    more = strokes.copy()
+    more[20:25, 8:30] = strokes[6, 9]
+    assert not alike(mask_of([more], (60, 80)), mask) and not alike(mask, None)
 
 
 def test_a_desk_that_is_cleared_leaves_nothing(tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from io import BytesIO
 from pathlib import Path
@@ -71,7 +72,9 @@ def photo(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def page(server: Loopback, chromium: Browser) -> Browser:
-    """A fresh tab."""
+    """A tab that knows nothing of an earlier one."""
+    if chromium.current_url.startswith(server.url):
+        chromium.execute_script("sessionStorage.clear()")
     chromium.get(f"{server.url}/")
     chromium.find("#restore")
     chromium.says("#mask-note", "No mask")
@@ -99,10 +102,7 @@ def test_a_plan_is_edited_and_only_what_follows_is_computed(page: Browser, serve
     before, after = (np.asarray(Image.open(BytesIO(data)), np.int16) for data in (photo.read_bytes(), first))
     assert (before[:, 104:] != after[:, 104:]).any() and (before[:, :40] == after[:, :40]).all()
 
-    page.find("#tool input").click()
-    page.find("[role=option][aria-label^='white_balance']").click()
-    page.find("#add").click()
-    page.says("#note", "white_balance added")
+    add(page, "white_balance")
     page.until(lambda: len(page.find_elements("css selector", ".step input[type=checkbox]")) == 2, "two steps")
     page.find("#rerun").click()
     page.says("#status", "Version 2: 2 steps (1 reused, 1 computed)")
@@ -123,17 +123,30 @@ def test_a_plan_is_edited_and_only_what_follows_is_computed(page: Browser, serve
     page.says("#status", "Version 3")
     assert downloaded(page, server, "record").startswith(b"{") and b"<html" in downloaded(page, server, "report")
     assert page.find("#versions label:has(input:checked)").text.startswith("3 ·")
+    add(page, "denoise")
+    grain = page.find("input[aria-label='keep grain']")
+    grain.send_keys(Keys.CONTROL, "a")
+    grain.send_keys("0.5", Keys.ENTER)
+    page.says("#note", "denoise added")
+    page.find("#rerun").click()
+    page.says("#status", "Version 5: 3 steps")
+    plan = json.loads(downloaded(page, server, "record"))["plan"]
+    assert [step["options"] for step in plan].count({"keep_grain": 0.5}) == 1
     assert page.requested() == {server.url.removeprefix("http://")}
+
+
+def add(page: Browser, tool: str) -> None:
+    """Put a tool at the end of the plan."""
+    page.find("#tool input").click()
+    page.find(f"[role=option][aria-label^='{tool}']").click()
+    page.find("#add").click()
+    page.says("#note", f"{tool} added")
 
 
 def test_only_what_is_painted_blue_is_treated(page: Browser, server: Loopback, photo: Path) -> None:
     page.choose("#photo", photo)
     page.says("#status", "as it came")
-    canvas = page.find("#brush canvas")
-    page.execute_script("arguments[0].scrollIntoView({block: 'center'})", canvas)
-    page.until(lambda: page.find("#brush canvas").size["width"] > 100, "something to paint on")
-    stroke = ActionChains(page, duration=50).move_to_element_with_offset(canvas, -30, 0).click_and_hold()
-    stroke.move_by_offset(20, 5).move_by_offset(20, -5).move_by_offset(20, 5).release().perform()
+    paint(page, -30)
     page.find("#restore").click()
     page.says("#status", "Version 1")
     page.says("#mask-note", "A mask is in use")
@@ -143,8 +156,51 @@ def test_only_what_is_painted_blue_is_treated(page: Browser, server: Loopback, p
         np.asarray(Image.open(BytesIO(data))) for data in (photo.read_bytes(), downloaded(page, server, "result"))
     )
     assert (before[mask == 0] == after[mask == 0]).all()
+    page.find("#undo").click()
+    page.says("#mask-note", "No mask")
+    page.find("#redo").click()
+    page.says("#mask-note", "A mask is in use")
+    page.find("#rerun").click()
+    page.says("#status", "Version 2: 1 step (1 reused)")  # the strokes that came back are not new ones
+    paint(page, 40)
+    page.find("#rerun").click()
+    page.says("#status", "Version 3: 1 step (1 computed)")
+    both = np.asarray(Image.open(BytesIO(downloaded(page, server, "mask"))))
+    assert (both[mask == 255] > 200).all() and (both == 255).sum() > (mask == 255).sum()
     page.find("#unmask").click()
     page.says("#mask-note", "No mask")
+
+
+def paint(page: Browser, right: int) -> None:
+    """A stroke on the photograph, so many pixels to the right of its middle."""
+    canvas = page.find("#brush canvas")
+    page.execute_script("arguments[0].scrollIntoView({block: 'center'})", canvas)
+    page.until(lambda: page.find("#brush canvas").size["width"] > 100, "something to paint on")
+    stroke = ActionChains(page, duration=50).move_to_element_with_offset(canvas, right, 0).click_and_hold()
+    stroke.move_by_offset(10, 5).move_by_offset(10, -5).move_by_offset(10, 5).release().perform()
+
+
+def test_a_page_that_is_loaded_again_is_as_it_was(page: Browser, server: Loopback, photo: Path) -> None:
+    page.choose("#photo", photo)
+    page.says("#status", "as it came")
+    page.find("#restore").click()
+    page.until(lambda: page.find("#cancel").is_enabled() or "Version" in page.text("#status"), "a run")
+    page.refresh()  # whatever runs goes on, and the page hears of it
+    page.says("#status", "Version 1")
+    first = downloaded(page, server, "result")
+    page.find(".step input[type=checkbox]")
+    strength = page.find("input[type=number][aria-label*='step 1']")
+    strength.send_keys(Keys.CONTROL, "a")
+    strength.send_keys("0.5", Keys.ENTER)
+    page.says("#note", "at 0.5")
+    page.find("#rerun").click()
+    page.says("#status", "Version 2")
+    page.refresh()
+    page.says("#status", "Version 2")
+    assert len(page.find_elements("css selector", "#versions label")) == 3
+    page.find("#undo").click()
+    page.says("#status", "Version 1")
+    assert downloaded(page, server, "result") == first
 
 
 def test_errors_are_said_and_break_nothing(page: Browser, photo: Path, tmp_path: Path) -> None:

@@ -258,3 +258,22 @@ def test_every_shipped_tool_stands_in_a_file_of_its_own_and_treats_known_damage(
         assert file.stem == entry.name
         assert set(entry.card.treats) <= {d.name for d in DEGRADATIONS}
         assert "fake" not in entry.name
+
+
+def test_a_tool_is_a_function_for_language_models() -> None:
+    """What its schema allows is what the tool takes; a server's constrained decoding needs nothing else."""
+    import json
+
+    from conservator.tools.functions import function
+
+    made = {one.name: function(one) for one in TOOLS}
+    assert json.loads(json.dumps(made)) == made and len(made) == len(list(TOOLS))
+    for one in TOOLS:
+        assert set(made[one.name]) == {"type", "function"} and made[one.name]["function"]["description"]
+        schema = made[one.name]["function"]["parameters"]
+        given = {name: entry["default"] for name, entry in schema["properties"].items() if name in one.options}
+        assert one.checked(given) == given and schema["additionalProperties"] is False
+        assert schema["properties"]["treats"]["items"]["enum"] == list(one.card.treats)
+        assert set(schema["properties"]) == {"treats", "strength", *one.options}
+    scale = made["super_resolution"]["function"]["parameters"]["properties"]["scale"]
+    assert scale == {"type": "integer", "default": scale["default"], "enum": [2, 3, 4]}

@@ -13,7 +13,7 @@ from conservator.diagnosis import Diagnosis
 from conservator.errors import ConservatorError
 from conservator.pixels.types import Maps, Samples
 from conservator.plan import Step
-from conservator.quality.critic import Opinion
+from conservator.quality.critic import Critic, Opinion, View, severity_left
 from conservator.quality.guard import Verdict
 
 NO_OPINION = Opinion(0.0, 0.0, "nothing was treated")
@@ -42,6 +42,12 @@ class Judgement(NamedTuple):
     before: float
     after: float
     opinion: Opinion
+
+    @classmethod
+    def of(cls, before: View, after: View, asked: Maps, critic: Critic) -> Judgement:
+        """Of a step that was asked to treat `asked`, float32 (D, h, w)."""
+        left = severity_left(before.diagnosis, asked), severity_left(after.diagnosis, asked)
+        return cls(int(np.count_nonzero(asked)), *left, critic(before, after, asked))
 
 
 @dataclass(frozen=True, eq=False)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any
@@ -35,12 +36,18 @@ class Step:
 
     @classmethod
     def from_dict(cls, data: Mapping[str, Any]) -> Step:
-        """Read what `to_dict` wrote; UsageError when a field is missing or unknown."""
+        """Read what `to_dict` wrote; UsageError when a field is missing, unknown or of another type."""
         try:
             fields = dict(data)
-            return cls(**fields | {"treats": tuple(fields["treats"]), "regions": tuple(fields["regions"])})
-        except (KeyError, TypeError) as error:
-            raise UsageError(f"step {dict(data)!r}", "tool, treats, regions, strength", str(error)) from error
+            step = cls(**fields | {"treats": tuple(fields["treats"]), "regions": tuple(fields["regions"])})
+            names = (step.tool, step.reason, *step.treats, *step.regions)
+            right = all(isinstance(name, str) for name in names) and isinstance(step.options, Mapping)
+            if not right or isinstance(step.strength, str) or not math.isfinite(step.strength):
+                raise TypeError("something of another type")
+        except (ArithmeticError, KeyError, TypeError, ValueError) as error:
+            wanted = "tool, treats, regions, strength, options and reason"
+            raise UsageError(f"step {str(data)[:200]}", wanted, str(error)) from error
+        return step
 
 
 @dataclass(frozen=True)

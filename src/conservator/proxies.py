@@ -25,10 +25,14 @@ _LOCAL = np.array([BY_NAME[name].sight is Sight.LOCAL for name in NAMES])[:, Non
 
 
 class Proxy(NamedTuple):
-    """A small photograph uint16 (H, W, 3) and what to treat of it, float32 (D, h, w) on its own cell grid."""
+    """A small photograph uint16 (H, W, 3) and what to treat of it, float32 (D, h, w) on its own cell grid.
+
+    native   whether it is a crop, with local damage alone to treat, and not the frame shrunk
+    """
 
     samples: Samples
     maps: Maps
+    native: bool
 
 
 def proxies(samples: Samples, maps: Maps, expected: Maps, crops: int = CROPS) -> list[Proxy]:
@@ -43,12 +47,13 @@ def proxies(samples: Samples, maps: Maps, expected: Maps, crops: int = CROPS) ->
     local, rest = maps * _LOCAL, maps * ~_LOCAL
     if local.any():
         weight = np.where(local > 0, expected, 0).sum(axis=0)
-        found += [Proxy(samples[_pixels(cells)], local[(slice(None), *cells)]) for cells in _windows(weight, crops)]
+        for cells in _windows(weight, crops):
+            found.append(Proxy(samples[_pixels(cells)], local[(slice(None), *cells)], True))
     if rest.any():
         small = to_samples(thumbnail(samples, SHRUNK))
         grid = -(-small.shape[0] // CELL), -(-small.shape[1] // CELL)
         frame = samples.shape[0], samples.shape[1]
-        found.append(Proxy(small, np.clip(resample_cells(rest, frame, grid), 0, 1)))
+        found.append(Proxy(small, np.clip(resample_cells(rest, frame, grid), 0, 1), False))
     return found
 
 

@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from types import TracebackType
+from types import MappingProxyType, TracebackType
 from typing import Any, TextIO
 
 from conservator.errors import InputError, OutputError
@@ -85,6 +85,21 @@ class _Stopwatch:
         seconds[self._stage] = seconds.get(self._stage, 0.0) + time.perf_counter() - self._begun
 
 
+_PARTS: Mapping[str, Mapping[str, Any]] = MappingProxyType(
+    {
+        "input": {"path": str | None, "sha256": str},
+        "output": {"sha256": str},
+        "call": {
+            "strength": int | float, "instruction": str | None, "tile": int, "scale": int, "prefer": list | None,
+            "regions": str | None, "mask": list | dict | None, "protect": list | dict | None,
+        },
+    }
+)  # fmt: skip
+"""What `replay` reads of a record, and the types it has; the plan is read by `Step.from_dict`."""
+
+_MASK = MappingProxyType({"path": str | None, "sha256": str, "strength": int | float})
+
+
 @dataclass(frozen=True, eq=False)
 class Record:
     """What was done to a photo, complete enough to do it again.
@@ -121,7 +136,25 @@ class Record:
             raise InputError(f"{name} has no schema", "a treatment record", "use the file that restore wrote")
         if data["schema"] != SCHEMA:
             raise InputError(f"{name} has schema {data['schema']!r}", f"schema {SCHEMA}", "use a matching release")
-        missing = {"input", "output", "plan", "call"} - data.keys()
+        missing = {*_PARTS, "plan"} - data.keys()
         if missing:
             raise InputError(f"{name} lacks {sorted(missing)}", "a complete record", "use the file that restore wrote")
+        masks = [mask for what in ("mask", "protect") for mask in _listed(data["call"], what)]
+        wrong = [f"{part}.{key}" for part, types in _PARTS.items() for key in _wrong(data[part], types)]
+        wrong += [f"mask.{key}" for mask in masks for key in _wrong(mask, _MASK)]
+        if wrong or not isinstance(data["plan"], list):
+            got = f"{name} has something else for {', '.join(wrong) or 'plan'}"
+            raise InputError(got, "a complete record", "use the file that restore wrote")
         return cls(data)
+
+
+def _wrong(part: Any, types: Mapping[str, Any]) -> list[str]:
+    """Names of the entries that are not what they should be; one that may be None may be absent."""
+    if not isinstance(part, dict):
+        return ["*"]
+    return [key for key, wanted in types.items() if not isinstance(part.get(key), wanted)]
+
+
+def _listed(call: Any, what: str) -> list[Any]:
+    found = call.get(what) if isinstance(call, dict) else None
+    return found if isinstance(found, list) else []

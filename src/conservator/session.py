@@ -3,34 +3,32 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Sequence
 
 import numpy as np
 
 from conservator.cache import Cache, key_of
-from conservator.degradations import BY_NAME, INDEX, NAMES, TOLD, Sight
 from conservator.diagnosis import Diagnosis
 from conservator.errors import ToolFailed, UsageError
+from conservator.mandate import Mandate
 from conservator.memory import Memory
 from conservator.outcome import Judgement, Outcome, State
-from conservator.perception import observe
+from conservator.perception import Perceiver, glimpse, observe
+from conservator.perception.steady import steadied
 from conservator.photo import Photo
-from conservator.pixels.reduce import mask_cells, shrunk
-from conservator.pixels.types import Maps, Mask, Samples
+from conservator.pixels.reduce import shrunk
+from conservator.pixels.types import Maps, Samples
 from conservator.plan import CannotTreat, Plan, Step
-from conservator.proxies import Proxy, proxies
-from conservator.quality.critic import Critic, View, severity_fall, severity_left
-from conservator.quality.guard import examine_samples
-from conservator.record import Ledger
-from conservator.regions import EVERYWHERE, area
+from conservator.quality.critic import Critic, View, severity_fall
+from conservator.quality.guard import Guard, examine_samples
+from conservator.record import Event, Ledger
 from conservator.selection import Selector
 from conservator.terms import Budget, Limits
 from conservator.tools import engine
 from conservator.tools.card import Tool
 from conservator.tools.registry import TOOLS, Registry
+from conservator.trials import Trials, Way
 from conservator.work import Work
-
-Perceiver = Callable[[Samples], Diagnosis]
 
 
 class Session:
@@ -38,6 +36,7 @@ class Session:
 
     tools      keep the photo's size: policies choose among them
     enlargers  do not; a step of theirs is the last one, and the diagnosis stays that of the photo before it
+    steady     whether looks may not flip, see `perception.steady`
     """
 
     def __init__(
@@ -51,10 +50,13 @@ class Session:
         cache: Cache | None = None,
         perceiver: Perceiver = observe,
         critic: Critic = severity_fall,
+        guard: Guard = examine_samples,
         memory: Memory | None = None,
+        steady: bool = True,
     ) -> None:
-        self.photo, self.perceiver, self.critic = photo, perceiver, critic
+        self.photo, self.perceiver, self.critic, self.guard = photo, perceiver, critic, guard
         self.enlargers, self.tools = tools.enlargers, tools.without(*tools.enlargers.names)
+        self.steady = steady
         self.limits, self.budget = limits or Limits(), budget or Budget()
         self.ledger, self.cache, self.memory = ledger or Ledger(), cache or Cache(), memory
         self.samples: Samples = photo.samples
@@ -62,16 +64,13 @@ class Session:
         self.cannot: list[CannotTreat] = []
         self.ledger.add("opened", size=list(photo.size), sha256=photo.sha256)
         self._previous: State | None = None
-        self._glimpses: dict[str, Diagnosis] = {}
+        self._trials = Trials(perceiver, glimpse if perceiver is observe else perceiver)
         begun = time.perf_counter()
         self.diagnosis = self.first = self._look(self.samples)
         self.work = Work((self.diagnosis.maps.shape[1], self.diagnosis.maps.shape[2]))
         self.work.done(time.perf_counter() - begun)
         self.ledger.add("diagnosed", **self.diagnosis.to_dict())
-        self._weights = self._understand()
-        # Steps are judged by the cells that masks and wishes leave something of.
-        opened = {id(mask): mask_cells(mask) > 0 for mask in self._weights.values()}
-        self._open = {kind: opened[id(mask)] for kind, mask in self._weights.items()}
+        self._mandate = self._understand()
         mask, wishes = self.limits.mask, self.limits.wishes.to_dict()
         everywhere = mask if mask is not None else "everywhere"
         self._key = key_of(photo.sha256, list(photo.size), self.limits.tile, everywhere, wishes)
@@ -96,42 +95,47 @@ class Session:
             self.work.done(time.perf_counter() - begun, maps)
             self.ledger.add("step_failed", tool=tool.name, error=str(error))
             return Outcome(step, failed=error)
-        judged = self._judged(maps)
+        judged = self._mandate.judged(maps)
         self._previous = self.state
         with self.ledger.timed("guard"):
             alike, touched = shrunk(treated, self.photo.size), np.asarray(judged.any(axis=0))
-            verdict = examine_samples(self.samples, alike, touched if alike is treated else None)
+            verdict = self.guard(self.samples, alike, touched if alike is treated else None)
         before = View(self.samples, self.diagnosis)
         self.samples, self._key = treated, key
         if self.scale > 1:
             outcome = Outcome(step, verdict=verdict)
         else:
-            self.diagnosis = self._look(treated)
-            outcome = Outcome.of(step, judged, [self._judge(before, View(treated, self.diagnosis), judged)], verdict)
+            seen = self._look(treated)
+            self.diagnosis = steadied(seen, self.diagnosis, step.treats) if self.steady else seen
+            after = View(treated, self.diagnosis)
+            outcome = Outcome.of(step, judged, [Judgement.of(before, after, judged, self.critic)], verdict)
         self.work.done(time.perf_counter() - begun, maps)
         self._report(outcome)
         return outcome
 
-    def forecast(self, step: Step) -> Outcome:
-        """What a step would do, tried on proxies: native crops or the shrunk frame, see `proxies`.
+    def forecast(self, *steps: Step) -> Outcome:
+        """What a step, or several in a row, would do, tried on proxies; see `forecasts`."""
+        return self.forecasts([steps])[0]
 
-        The photo stays as it is. Costs no tool call; the budget counts it as a look ahead. The guard is not asked, for
-        proxies are too small for its limits. Raises what `apply` raises.
+    def forecasts(self, ways: Sequence[Sequence[Step]]) -> list[Outcome]:
+        """What each way, steps in a row, would do: tried on native crops or the shrunk frame, see `proxies`.
+
+        Ways are tried side by side, and told to the ledger in the order given, whichever ends first. The photo stays as
+        it is. Costs no tool call; the budget counts each way as a look ahead. The guard is not asked, for proxies are
+        too small for its limits. Raises what `apply` raises.
         """
-        tool, judged = self.tools.get(step.tool), self._judged(self.plan_maps(step))
-        self.budget.looks_ahead += 1
-        begun = time.perf_counter()
-        try:
-            with self.ledger.timed("look ahead"):
-                expected = self.diagnosis.presence * self.diagnosis.raw
-                trials = [self._try(tool, step, proxy) for proxy in proxies(self.samples, judged, expected)]
-            outcome = Outcome.of(step, judged, trials)
-        except ToolFailed as error:
-            outcome = Outcome(step, failed=error)
-        self.work.tried(time.perf_counter() - begun)
-        seen = {"error": str(outcome.failed)} if outcome.failed else {"gain": round(outcome.gain, 4)}
-        self.ledger.add("looked_ahead", tool=tool.name, treats=list(step.treats), **seen)
-        return outcome
+        chosen = [self._way(steps) for steps in ways]
+        expected = self.diagnosis.presence * self.diagnosis.raw
+        with self.ledger.timed("look ahead"):
+            trials = self._trials.of(chosen, self.samples, expected, self.critic)
+        for steps, (outcome, seconds) in zip(ways, trials, strict=True):
+            self.budget.looks_ahead += 1
+            self.work.tried(seconds)
+            told: Event = {"error": str(outcome.failed)} if outcome.failed else {"gain": round(outcome.gain, 4)}
+            if len(steps) > 1:
+                told["then"] = [step.tool for step in steps[1:]]
+            self.ledger.add("looked_ahead", tool=steps[0].tool, treats=list(steps[0].treats), **told)
+        return [trial.outcome for trial in trials]
 
     @property
     def scale(self) -> int:
@@ -205,10 +209,7 @@ class Session:
 
         A kind that nothing perceives ails it when the caller names it, until a step against it is kept.
         """
-        wishes, done = self.limits.wishes, {kind for step in self.steps for kind in step.treats}
-        named = tuple(d.name for d in TOLD if wishes.names(d.name) and d.name not in done)
-        wanted = (k for k in self.diagnosis.degradations + named if wishes.strength(k) * self.limits.strength > 0)
-        return tuple(k for k in wanted if k not in self._open or np.any((self._found(k) > 0) & self._open[k]))
+        return self._mandate.wanted(self.diagnosis, {kind for step in self.steps for kind in step.treats})
 
     def specialist(self, kind: str) -> Tool | None:
         """The tool for a kind of damage; among several the one that takes most of what else is wanted along."""
@@ -216,51 +217,18 @@ class Session:
         return max(self.tools.treating(kind), key=lambda t: len(wanted & set(t.card.treats)), default=None)
 
     def plan_maps(self, step: Step) -> Maps:
-        """Severity that a step is to treat, float32 (D, h, w); zero for other kinds and outside its regions.
+        """Severity that a step is to treat, float32 (D, h, w); see `Mandate.maps`."""
+        return self._mandate.maps(step, self.diagnosis, enlarging=step.tool in self.enlargers)
 
-        Masks, and the places that wishes name, are not in it: the engine keeps to them by the pixel.
-
-        A kind that nothing perceives is treated in full: whoever asks for its tool has seen it. So is a photo that is
-        enlarged, whatever damage the wishes are about.
-        """
-        maps = np.zeros_like(self.diagnosis.maps)
-        where, uniform = area(step.regions, self.diagnosis.regions), step.regions == (EVERYWHERE,)
-        for kind in step.treats:
-            if kind not in INDEX:
-                raise UsageError(f"degradation {kind!r}", f"one of {', '.join(NAMES)}")
-            asked = self._found(kind, uniform) * self.limits.wishes.strength(kind)
-            severity = (1.0 if step.tool in self.enlargers else asked) * step.strength * self.limits.strength
-            maps[INDEX[kind]] = np.clip(severity, 0.0, 1.0) * where
-        return maps
-
-    def _found(self, kind: str, uniform: bool = False) -> Mask | float:
-        """Severity per cell, or for the frame as one thing its mean where there is any."""
-        if BY_NAME[kind].sight is Sight.TOLD:
-            return 1.0
-        cells = self.diagnosis.cells(kind)
-        return float(cells[cells > 0].mean()) if uniform and cells.any() else cells
-
-    def _understand(self) -> dict[str, Mask]:
-        """The share of its severity that each kind is treated with per pixel, by masks and by the places in wishes."""
-        wishes, mask = self.limits.wishes, self.limits.mask
-        selector = Selector(self.samples, self.diagnosis)
+    def _understand(self) -> Mandate:
+        """The caller's terms, read against the photo."""
+        limits, selector = self.limits, Selector(self.samples, self.diagnosis)
         with self.ledger.timed("perceive"):
-            found = {phrase: selector.select(phrase) for phrase in wishes.places()}
-        for wish in wishes.wishes:
+            found = {phrase: selector.select(phrase) for phrase in limits.wishes.places()}
+        for wish in limits.wishes.wishes:
             where = found[wish.where].to_dict() if wish.where is not None else None
             self.ledger.add("understood", **wish.to_dict() | {"where": where, "reading": str(wish)})
-        shares = wishes.shares(lambda phrase: found[phrase].mask)
-        if mask is None:
-            return shares
-        both = {id(share): share * mask for share in shares.values()}
-        return {kind: both[id(shares[kind])] if kind in shares else mask for kind in NAMES}
-
-    def _judged(self, maps: Maps) -> Maps:
-        """Maps without the cells that masks and wishes leave nothing of."""
-        judged = maps.copy()
-        for kind, cells in self._open.items():
-            judged[INDEX[kind]] *= cells
-        return judged
+        return Mandate(limits, lambda phrase: found[phrase].mask)
 
     def _treated(self, step: Step, maps: Maps) -> tuple[Samples, str]:
         key = key_of(self._key, step.to_dict(), maps)
@@ -268,14 +236,12 @@ class Session:
         if found is not None:
             self.ledger.add("reused", tool=step.tool, key=key[:16])
             return found, key
-        mask = self.limits.mask
-        weights = self._weights if step.tool in self.tools else {} if mask is None else dict.fromkeys(NAMES, mask)
         treated = engine.apply(
             self.tool(step),
             self.samples,
             maps,
             self.diagnosis.guide,
-            strength_mask={kind: mask for kind, mask in weights.items() if kind in step.treats},
+            strength_mask=self._mandate.masks(step, enlarging=step.tool in self.enlargers),
             options=step.options,
             tile=self.limits.tile,
             on_tile=lambda done, total: self.ledger.progress("tile", tool=step.tool, done=done, total=total),
@@ -287,15 +253,12 @@ class Session:
         with self.ledger.timed("perceive"):
             return self.perceiver(samples)
 
-    def _try(self, tool: Tool, step: Step, proxy: Proxy) -> Judgement:
-        key = key_of(proxy.samples)
-        before = self._glimpses[key] = self._glimpses.get(key) or self.perceiver(proxy.samples)
-        treated = engine.apply(tool, proxy.samples, proxy.maps, before.guide, options=step.options)
-        return self._judge(View(proxy.samples, before), View(treated, self.perceiver(treated)), proxy.maps)
-
-    def _judge(self, before: View, after: View, asked: Maps) -> Judgement:
-        left = severity_left(before.diagnosis, asked), severity_left(after.diagnosis, asked)
-        return Judgement(int(np.count_nonzero(asked)), *left, self.critic(before, after, asked))
+    def _way(self, steps: Sequence[Step]) -> Way:
+        """Steps with their tools; a kind that several of them treat is asked for as by the first."""
+        maps = np.zeros_like(self.diagnosis.maps)
+        for step in steps:
+            maps = np.where(maps > 0, maps, self.plan_maps(step))
+        return Way(tuple((self.tools.get(step.tool), step) for step in steps), self._mandate.judged(maps))
 
     def _report(self, outcome: Outcome) -> None:
         verdict = outcome.verdict

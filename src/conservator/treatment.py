@@ -16,7 +16,7 @@ from conservator.errors import InputError, UsageError
 from conservator.masks import Masks, combined, read_masks, recorded_masks
 from conservator.memory import Memory, opened
 from conservator.models.runtime import set_threads
-from conservator.perception import observe
+from conservator.perception import Perceiver, observe
 from conservator.photo import Photo, Source, open_photo, save
 from conservator.pixels.types import Pixels
 from conservator.plan import Step
@@ -26,11 +26,11 @@ from conservator.policies.scripted import ScriptedPolicy
 from conservator.record import Ledger, Listener, Record
 from conservator.recording import record_of
 from conservator.selection import MaskSource, Outlined, outlined
-from conservator.session import Perceiver, Session
+from conservator.session import Session
 from conservator.terms import Budget, Limits
 from conservator.tools.added import find, preferring
 from conservator.tools.registry import TOOLS
-from conservator.wishes import parse
+from conservator.wishes import Wishes, parse
 
 
 @dataclass(frozen=True, eq=False)
@@ -77,7 +77,7 @@ def restore(
     policy: str | Policy = "spatial",
     scale: int = 1,
     strength: float = 1.0,
-    instruction: str | None = None,
+    instruction: str | Wishes | None = None,
     mask: Masks | None = None,
     protect: Masks | None = None,
     prefer: str | Sequence[str] = (),
@@ -99,7 +99,7 @@ def restore(
     policy       name of a policy, or a callable on a Session
     scale        enlarge so many times along a side, last of all and once: 2, 3 or 4, or what an added network makes
     strength     multiplies what the diagnosis asks for, in [0, 2]; 0 changes nothing, and enlarges by interpolation
-    instruction  plain words: "remove the rain, keep the grain"
+    instruction  plain words: "remove the rain, keep the grain"; or what somebody else read in them
     mask         what is treated: a picture, array, COCO, GeoJSON or SVG, or several with strengths, see `MaskLike`
     protect      what is left alone, likewise; where a mask is 1 (white), pixels stay identical to the byte, or are
                  interpolated where the photo is enlarged
@@ -120,14 +120,16 @@ def restore(
         raise UsageError(f"strength={strength}", "a number in [0, 2]")
     call = {
         "policy": policy if isinstance(policy, str) else "scripted",
-        "strength": strength, "instruction": instruction, "max_calls": max_calls, "max_seconds": max_seconds,
+        "strength": strength, "max_calls": max_calls, "max_seconds": max_seconds,
         "tile": tile or 512, "scale": scale,
         "prefer": [prefer] if isinstance(prefer, str) else list(prefer) or None,
     }  # fmt: skip
     chosen = policy_named(policy) if isinstance(policy, str) else policy
     if memory is not None and isinstance(policy, str) and policy not in LEARNING:
         raise UsageError(f"a memory for policy {policy!r}", f"one that searches: {', '.join(LEARNING)}", "name one")
-    wishes = parse(instruction)
+    told = isinstance(instruction, Wishes)
+    wishes = instruction if isinstance(instruction, Wishes) else parse(instruction)
+    call |= {"instruction": None if told else instruction, "wishes": wishes.to_dict() if told else None}
     tools = preferring(prefer, scale)
     last = Enlarge(enlarging(tools.enlarging(scale), scale)) if scale != 1 else None
     set_threads(threads)
@@ -223,7 +225,7 @@ def replay(
     )
     steps = [Step.from_dict(s) for s in data["plan"]]
     treatment = restore(original, policy=ScriptedPolicy(steps), strength=call["strength"],
-                        instruction=call["instruction"], tile=call["tile"], scale=call["scale"],
+                        instruction=_instruction(call), tile=call["tile"], scale=call["scale"],
                         mask=drawn, protect=protected, prefer=call.get("prefer") or (),
                         regions=call.get("regions"))  # fmt: skip
     found, wanted = treatment.record.data["output"]["sha256"], data["output"]["sha256"]
@@ -231,6 +233,11 @@ def replay(
         fix = "use the versions and models that the record names"
         raise UsageError(f"replay gave {found[:12]}…", f"{wanted[:12]}…", fix)
     return treatment
+
+
+def _instruction(call: Mapping[str, Any]) -> str | Wishes | None:
+    read = call.get("wishes")
+    return call["instruction"] if read is None else Wishes.from_dict(read)
 
 
 def _recorded_photo(given: Source | None, known: Mapping[str, Any]) -> Photo:

@@ -3,24 +3,29 @@
 from __future__ import annotations
 
 import asyncio
+import math
 import os
 import time
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
 from typing import Any, Generic, TypeVar
 from urllib.parse import urlsplit
 
 from conservator.errors import ModelMissing, UsageError
 from conservator.session import Session
 
-URL, MODEL, KEY, PRICES, SECONDS, CALLS, EYES = (
-    f"CONSERVATOR_LLM_{name}" for name in ("URL", "MODEL", "KEY", "PRICES", "SECONDS", "CALLS", "EYES")
+URL, MODEL, KEY, PRICES, SECONDS, CALLS, EYES, STREAM = (
+    f"CONSERVATOR_LLM_{name}" for name in ("URL", "MODEL", "KEY", "PRICES", "SECONDS", "CALLS", "EYES", "STREAM")
 )
 """Environment variables. The key is read from there alone, and goes nowhere but into the request's header."""
 
 T = TypeVar("T")
 _SHOWN = 300  # characters of an answer or an error that are kept
+_RETRIES = 3  # times that a busy server is asked again
+_BUSY = (429, 503)
 
 
 @dataclass(frozen=True)
@@ -34,6 +39,7 @@ class Endpoint:
     prices   of a million tokens in and out, in whatever currency; None is unknown
     calls    whether answers are asked for as tool calls; otherwise as text, for models that know none
     eyes     whether it may be shown the photograph
+    stream   whether answers come word by word, which keeps proxies from hanging up on a slow model
     """
 
     url: str
@@ -43,6 +49,7 @@ class Endpoint:
     prices: tuple[float, float] | None = None
     calls: bool = True
     eyes: bool = False
+    stream: bool = False
 
     def __post_init__(self) -> None:
         parts = urlsplit(self.url)
@@ -64,16 +71,30 @@ class Endpoint:
             raise UsageError(f"{SECONDS} or {PRICES}: {error}", "60, and 0.15,0.60", "correct them") from error
         if paid is not None and len(paid) != 2:
             raise UsageError(f"{PRICES}={prices}", "two numbers: of a million tokens in, and out")
-        calls, eyes = _either(CALLS, "tools", "text"), _either(EYES, "off", "on")
-        return cls(url, model, os.environ.get(KEY) or None, seconds, paid, calls == "tools", eyes == "on")
+        calls, eyes, stream = _either(CALLS, "tools", "text"), _either(EYES, "off", "on"), _either(STREAM, "off", "on")
+        key = os.environ.get(KEY) or None
+        return cls(url, model, key, seconds, paid, calls == "tools", eyes == "on", stream == "on")
 
-    def connect(self) -> Any:
-        """A pydantic-ai model."""
-        from openai import AsyncOpenAI
+    def connect(self, until: float = math.inf, on_busy: Callable[[], None] = lambda: None) -> Any:
+        """A pydantic-ai model. A busy server is asked again when it says, unless that is past `until`.
+
+        until    by time.monotonic()
+        on_busy  called whenever it will be
+        """
+        from openai import AsyncOpenAI, DefaultAsyncHttpxClient
         from pydantic_ai.models.openai import OpenAIChatModel
         from pydantic_ai.providers.openai import OpenAIProvider
 
-        client = AsyncOpenAI(base_url=self.url, api_key=self.key or "none", max_retries=0, timeout=self.seconds)
+        async def heard(response: Any) -> None:
+            again = response.status_code in _BUSY and time.monotonic() + _wait(response.headers) < until
+            response.headers["x-should-retry"] = str(again).lower()  # what the client goes by before all else
+            if again:
+                on_busy()
+
+        http = DefaultAsyncHttpxClient(event_hooks={"response": [heard]})
+        client = AsyncOpenAI(
+            base_url=self.url, api_key=self.key or "none", max_retries=_RETRIES, timeout=self.seconds, http_client=http
+        )
         return OpenAIChatModel(self.model, provider=OpenAIProvider(openai_client=client))
 
     def within(self, session: Session) -> float:
@@ -100,6 +121,19 @@ def _either(variable: str, usual: str, other: str) -> str:
     return said
 
 
+def _wait(headers: Mapping[str, str]) -> float:
+    """Seconds that a busy server asks for; 1 when it does not say."""
+    said = headers.get("retry-after", "")
+    try:
+        return float(said)
+    except ValueError:
+        pass
+    try:
+        return (parsedate_to_datetime(said) - datetime.now(UTC)).total_seconds()
+    except (ValueError, TypeError):
+        return 1.0
+
+
 @dataclass
 class Reply(Generic[T]):
     """What became of a question.
@@ -108,6 +142,7 @@ class Reply(Generic[T]):
     error     why not
     refused   answers that did not hold, and why: the first is repaired once
     requests, tokens (in, out), seconds   what it took
+    busy      how often the server said that it is, and was asked again
     """
 
     value: T | None = None
@@ -116,14 +151,20 @@ class Reply(Generic[T]):
     requests: int = 0
     tokens: tuple[int, int] = (0, 0)
     seconds: float = 0.0
+    busy: int = 0
+
+    def count_busy(self) -> None:
+        """The server will be asked again."""
+        self.busy += 1
 
     def to_dict(self, endpoint: Endpoint) -> dict[str, Any]:
         """What a record keeps."""
         parts = urlsplit(endpoint.url)
         return {
             "model": endpoint.model, "server": f"{parts.scheme}://{parts.netloc}", "requests": self.requests,
-            "tokens_in": self.tokens[0], "tokens_out": self.tokens[1], "seconds": round(self.seconds, 3),
-            "cost": endpoint.cost(self.tokens), "refused": self.refused, "error": self.error,
+            "busy": self.busy, "tokens_in": self.tokens[0], "tokens_out": self.tokens[1],
+            "seconds": round(self.seconds, 3), "cost": endpoint.cost(self.tokens), "refused": self.refused,
+            "error": self.error,
         }  # fmt: skip
 
 
@@ -155,15 +196,17 @@ def ask(
         raise ModelMissing(f"pydantic-ai: {error}", "it", "pip install 'conservator[agents]'") from error
     reply: Reply[T] = Reply()
 
-    def hold(answer: Any) -> T:
+    def hold(context: Any, answer: Any) -> T:
         try:
+            _check_end(context.messages[-1], endpoint.stream and model is None)
             return check(read(answer) if isinstance(answer, str) else answer)
         except UsageError as error:
             reply.refused.append({"answer": endpoint.hidden(str(answer)), "why": endpoint.hidden(str(error))})
             raise ModelRetry(str(error)) from error
 
     called = ToolOutput(StructuredDict(dict(schema), name="answer"), name="answer")
-    agent = Agent(model or endpoint.connect(), output_type=[called, str] if endpoint.calls else str,
+    asked = model or endpoint.connect(time.monotonic() + seconds, reply.count_busy)
+    agent = Agent(asked, output_type=[called, str] if endpoint.calls else str,
                   instructions=instructions, retries={"tools": 1, "output": 1})  # fmt: skip
     agent.output_validator(hold)
     begun = time.perf_counter()
@@ -173,6 +216,19 @@ def ask(
     return reply
 
 
+def _check_end(message: Any, streamed: bool) -> None:
+    """UsageError for an answer that was cut short: half a plan may well look like a whole one."""
+    # Not the message's own reason, which pydantic-ai makes up where a stream ends without one.
+    reason = (message.provider_details or {}).get("finish_reason")
+    if reason == "length" or (streamed and reason is None):
+        raise UsageError("the answer was cut short", "all of it", "give a shorter one")
+
+
+async def _drained(_: Any, events: Any) -> None:
+    async for _event in events:
+        pass
+
+
 async def _asked(
     agent: Any, question: str | Sequence[Any], seconds: float, endpoint: Endpoint, reply: Reply[Any]
 ) -> None:
@@ -180,7 +236,8 @@ async def _asked(
     from pydantic_ai.usage import RunUsage, UsageLimits
 
     usage, limits = RunUsage(), UsageLimits(request_limit=2)
-    run = agent.run(question, usage=usage, usage_limits=limits, model_settings={"temperature": 0.0})
+    run = agent.run(question, usage=usage, usage_limits=limits, model_settings={"temperature": 0.0},
+                    event_stream_handler=_drained if endpoint.stream else None)  # fmt: skip
     try:
         reply.value = (await asyncio.wait_for(run, seconds)).output
     except TimeoutError:

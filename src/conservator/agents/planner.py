@@ -15,9 +15,9 @@ from conservator.errors import UsageError
 from conservator.plan import Step
 from conservator.regions import EVERYWHERE, WHOLE
 from conservator.session import Session
+from conservator.tools.functions import MOST_STRENGTH
 
 MOST_STEPS = 12
-MOST_STRENGTH = 2.0
 LONGEST = 50_000  # characters of an answer that are read
 FIELDS = ("tool", "treats", "regions", "strength", "reason")
 _REASON = 200  # characters of it that are kept
@@ -73,7 +73,7 @@ def read(text: str) -> Data:
     A block begins with its tool; lists have commas.
     """
     said = _spoken(text)
-    for found in objects(text):
+    for found in map(_called, objects(text)):
         if isinstance(found, list) and found and all(isinstance(entry, dict) and "tool" in entry for entry in found):
             return {"steps": found}
         if isinstance(found, dict) and ("steps" in found or "tool" in found):
@@ -126,7 +126,7 @@ def _able(session: Session) -> dict[str, list[str]]:
 def _strength(value: Any) -> float:
     try:
         number = math.nan if isinstance(value, bool) else float(value)
-    except (TypeError, ValueError):
+    except (ArithmeticError, TypeError, ValueError):
         number = math.nan
     if not 0 < number <= MOST_STRENGTH:
         raise UsageError(f"strength {str(value)[:20]!r}", f"a number above 0, at most {MOST_STRENGTH:g}")
@@ -155,6 +155,15 @@ def objects(text: str) -> Iterator[Any]:
             at = found.end()
         else:
             yield value
+
+
+def _called(found: Any) -> Any:
+    """A call written out, {"name": …, "arguments": {…}}, as what it means: of the tool "answer", or of ours by name."""
+    if isinstance(found, list):
+        return [_called(entry) for entry in found]
+    if not isinstance(found, dict) or not isinstance(arguments := found.get("arguments"), dict):
+        return found
+    return arguments if found.get("name") == "answer" else {"tool": found.get("name"), **arguments}
 
 
 def _spoken(text: str) -> str:

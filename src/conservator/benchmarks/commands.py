@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -84,6 +85,22 @@ def mixbench(
     photos, among = photographs(clean, limit), _entrants(policies)
     found = run(photos, seed=seed, groups=groups, among=among, metrics=_known(metric), on_row=_tell)
     _finish("mixbench", found, seed, output)
+
+
+@app.command()
+def ablations(
+    clean: Clean, seed: Seed = 0, limit: Limit = None, threads: Threads = None, output: Output = None
+) -> None:
+    """`spatial` without its critic, its guard, its regions …, on SpatialBench's treatable photographs."""
+    from conservator.benchmarks.draws import TRACKS
+    from conservator.benchmarks.entrants import ABLATIONS, chosen
+    from conservator.benchmarks.photos import photographs
+    from conservator.benchmarks.spatialbench import run
+
+    bound_threads(threads)
+    tracks = {"treatable": TRACKS["treatable"]}
+    found = run(photographs(clean, limit), seed=seed, tracks=tracks, among=chosen(ABLATIONS), on_row=_tell)
+    _finish("ablations", replace(found, title="Ablations: `spatial` without its parts"), seed, output)
 
 
 @app.command()
@@ -226,6 +243,59 @@ def masks(
 
 
 @app.command()
+def text(clean: Clean, seed: Seed = 0, limit: Limit = None, threads: Threads = None, output: Output = None) -> None:
+    """Lines of text over photographs: found, and seen where there are none; with CONSERVATOR_TEXT a network besides."""
+    from conservator.benchmarks.lettering import run
+    from conservator.benchmarks.photos import photographs
+
+    bound_threads(threads)
+    _finish("text", run(photographs(clean, limit), seed=seed, on_row=_tell), seed, output)
+
+
+@app.command()
+def eyes(clean: Clean, seed: Seed = 0, limit: Limit = None, threads: Threads = None, output: Output = None) -> None:
+    """The language model that CONSERVATOR_LLM_URL names, asked about damage that is known; it is shown the pictures."""
+    from conservator.agents.endpoint import Endpoint
+    from conservator.benchmarks.eyesbench import run
+    from conservator.benchmarks.photos import photographs
+
+    bound_threads(threads)
+    _finish("eyes", run(photographs(clean, limit), Endpoint.from_environment(), seed=seed, on_row=_tell), seed, output)
+
+
+@app.command()
+def llm(clean: Clean, seed: Seed = 0, limit: Limit = None, threads: Threads = None, output: Output = None) -> None:
+    """The language model that CONSERVATOR_LLM_URL names, as planner and as reader of instructions."""
+    from conservator.agents.endpoint import Endpoint
+    from conservator.benchmarks.photos import photographs
+    from conservator.benchmarks.planners import run
+
+    bound_threads(threads)
+    _finish("llm", run(photographs(clean, limit), Endpoint.from_environment(), seed=seed, on_row=_tell), seed, output)
+
+
+@app.command()
+def regions(
+    clean: Clean,
+    source: Annotated[
+        str | None, typer.Option("--regions", metavar="SOURCE", help="A source to measure besides the words: sam:PATH.")
+    ] = None,
+    seed: Seed = 0,
+    limit: Limit = None,
+    threads: Threads = None,
+    output: Output = None,
+) -> None:
+    """Regions on damaged photographs against those on clean ones, with and without cleaning first."""
+    from conservator.benchmarks.photos import photographs
+    from conservator.benchmarks.stability import run
+    from conservator.selection import source_named
+
+    bound_threads(threads)
+    outliner = source_named(source) if source is not None else None
+    _finish("regions", run(photographs(clean, limit), outliner=outliner, seed=seed, on_row=_tell), seed, output)
+
+
+@app.command()
 def speed(
     photo: Annotated[Path, typer.Option("--photo", help="Clean photograph that the mosaic is made of.")],
     megapixels: Annotated[float, typer.Option(min=0.1, help="Of the photograph that is timed.")] = 12.0,
@@ -304,6 +374,24 @@ def kills(
 
 
 @app.command()
+def fuzz(
+    cases: Annotated[
+        int | None, typer.Option(min=1, help="Of each kind of input. Default: as many as were last measured.")
+    ] = None,
+    only: Annotated[list[str] | None, typer.Option(help="A kind of input; repeatable. Default: every kind.")] = None,
+    seed: Seed = 0,
+    output: Output = None,
+) -> None:
+    """Broken photographs, masks, records, plans and requests: crashes, hangs, memory."""
+    from conservator.benchmarks.fuzz import CASES, run
+
+    if unknown := sorted(set(only or ()) - CASES.keys()):
+        raise UsageError(f"--only {', '.join(unknown)}", f"some of {', '.join(CASES)}")
+    chosen = {name: cases or count for name, count in CASES.items() if not only or name in only}
+    _finish("-".join(["fuzz", *(only or ())]), run(chosen, seed=seed, on_row=_tell), seed, output)
+
+
+@app.command()
 def contact(
     folder: Annotated[Path, typer.Argument(help="Folder of photographs.")],
     output: Annotated[Path, typer.Option("--output", "-o", help="Picture file of the sheet.")],
@@ -348,7 +436,7 @@ def _known(metrics: list[str] | None) -> list[str]:
 
 def _tell(row: dict[str, Any]) -> None:
     """A line per measurement on stderr: long runs must show that they run."""
-    keys = ("track", "combination", "task", "draw", "scene", "photo", "policy", "method")
+    keys = ("track", "combination", "task", "draw", "scene", "photo", "policy", "method", "question", "said")
     names = " ".join(str(row[key]) for key in keys if key in row)
     gain = f" {row['gain_db']:+.2f} dB" if "gain_db" in row else ""
     typer.echo(f"{names}{gain} {' '.join(row.get('treated', ()))}".rstrip(), err=True)

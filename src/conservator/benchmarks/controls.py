@@ -1,4 +1,5 @@
-"""What a policy is measured against: the same tools in one pass, and the same tools told the truth.
+"""What a policy is measured against: the same tools in one pass, the same tools told the truth, and `spatial` with one
+of its parts gone or exchanged.
 
 SpatialBench takes the distance between what is possible and what is reached apart with these: what perception owes
 (true maps against predicted ones), which half of perception owes it, and what looking again is worth.
@@ -14,11 +15,15 @@ import numpy as np
 from conservator.degradations import BY_NAME, CELL, INDEX, NAMES
 from conservator.diagnosis import Diagnosis
 from conservator.errors import UsageError
+from conservator.perception import Perceiver
 from conservator.pixels.reduce import cell_means
 from conservator.pixels.types import Maps, Samples
 from conservator.policies.spatial import by_stage, spatial
+from conservator.quality.critic import Opinion
+from conservator.quality.guard import Verdict
 from conservator.quality.learned import learned
-from conservator.session import Perceiver, Session
+from conservator.regions import EVERYWHERE
+from conservator.session import Session
 
 
 def one_pass(session: Session) -> None:
@@ -34,6 +39,29 @@ def by_learned_critic(session: Session) -> None:
     """`spatial`, with the network instead of a second look deciding what stays."""
     session.critic = learned
     spatial(session)
+
+
+def without_critic(session: Session) -> None:
+    """`spatial`, where every step stays that the guard lets pass."""
+    session.critic = lambda before, after, asked: Opinion(1.0, 0.0, "")
+    spatial(session)
+
+
+def without_guard(session: Session) -> None:
+    """`spatial`, where every step stays that the critic likes."""
+    session.guard = lambda before, after, cells=None: Verdict(True, (), {})
+    spatial(session)
+
+
+def without_hysteresis(session: Session) -> None:
+    """`spatial`, which believes the last look alone."""
+    session.steady = False
+    spatial(session)
+
+
+def without_regions(session: Session) -> None:
+    """`spatial` on the frame as one thing, as the published agents treat it."""
+    spatial(session, coordinator=lambda session, step: [replace(step, regions=(EVERYWHERE,))])
 
 
 def true_diagnosis(truth: Maps, samples: Samples) -> Diagnosis:

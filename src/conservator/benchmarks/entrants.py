@@ -12,8 +12,9 @@ from conservator.errors import UsageError
 from conservator.synthesis import Sample
 
 if TYPE_CHECKING:
+    from conservator.memory import Memory
+    from conservator.perception import Perceiver
     from conservator.policies import Policy
-    from conservator.session import Perceiver
     from conservator.treatment import Treatment
 
 Contestant: TypeAlias = "Callable[[Sample, int], Treatment]"
@@ -29,12 +30,22 @@ STRATEGIES = (
 """Whom MixBench compares when nobody is named: every policy, and what binds them."""
 
 
+ABLATIONS = (
+    "spatial", "without_critic", "without_guard", "without_hysteresis", "without_regions", "with_look_ahead",
+    "with_memory", "one_pass", "true_maps",
+)  # fmt: skip
+"""`spatial`, without one of its parts at a time, with what it goes without, and told the truth."""
+
+
 def entrants(perceiver: Perceiver | None = None) -> dict[str, Contestant]:
     """Everybody, by name. Policies by the name that `restore` knows them by, and
 
     oracle            chooses every step with the truth at hand, but sees only what the perceiver sees
     oracle_true_maps  is told the true maps as well
     learned_critic    `spatial` with the learned critic instead of a second look
+    without_critic, without_guard, without_hysteresis, without_regions   `spatial` that lacks one thing, see `controls`
+    with_look_ahead   `spatial`, an agent for each region trying other ways on crops first
+    with_memory       `spatial` with a memory of the photographs it was given before
     one_pass          the maps and tools of `spatial`, each tool once, nothing weighed or taken back
     true_maps         one pass, told the true maps: what the tools could do
     true_frame        one pass, told the truth about haze and exposure only
@@ -42,19 +53,27 @@ def entrants(perceiver: Perceiver | None = None) -> dict[str, Contestant]:
 
     perceiver   looks for what is not told; the shipped one when omitted
     """
-    from conservator.benchmarks.controls import by_learned_critic, one_pass
+    from conservator.agents.coordinator import by_region
+    from conservator.agents.experienced import experienced
+    from conservator.benchmarks import controls
+    from conservator.memory import Memory
     from conservator.policies import POLICIES
+    from conservator.policies.spatial import spatial
 
     frame, local = (tuple(d.name for d in half) for half in (FRAME, LOCAL))
     named = {name: _runs(partial(_same, policy), (), perceiver) for name, policy in POLICIES.items()}
+    lacking = ("without_critic", "without_guard", "without_hysteresis", "without_regions")
+    named |= {name: _runs(partial(_same, getattr(controls, name)), (), perceiver) for name in lacking}
     return named | {
         "oracle": _runs(_oracle, (), perceiver),
         "oracle_true_maps": _runs(_oracle, NAMES, perceiver),
-        "learned_critic": _runs(partial(_same, by_learned_critic), (), perceiver),
-        "one_pass": _runs(partial(_same, one_pass), (), perceiver),
-        "true_maps": _runs(partial(_same, one_pass), NAMES, perceiver),
-        "true_frame": _runs(partial(_same, one_pass), frame, perceiver),
-        "true_local": _runs(partial(_same, one_pass), local, perceiver),
+        "learned_critic": _runs(partial(_same, controls.by_learned_critic), (), perceiver),
+        "with_look_ahead": _runs(partial(_same, partial(spatial, coordinator=by_region)), (), perceiver),
+        "with_memory": _runs(partial(_same, experienced(spatial)), (), perceiver, Memory()),
+        "one_pass": _runs(partial(_same, controls.one_pass), (), perceiver),
+        "true_maps": _runs(partial(_same, controls.one_pass), NAMES, perceiver),
+        "true_frame": _runs(partial(_same, controls.one_pass), frame, perceiver),
+        "true_local": _runs(partial(_same, controls.one_pass), local, perceiver),
     }
 
 
@@ -69,7 +88,12 @@ def chosen(names: Sequence[str], perceiver: Perceiver | None = None) -> dict[str
     return {name: every[name] for name in names}
 
 
-def _runs(policy: Callable[[Sample], Policy], told_about: Sequence[str], perceiver: Perceiver | None) -> Contestant:
+def _runs(
+    policy: Callable[[Sample], Policy],
+    told_about: Sequence[str],
+    perceiver: Perceiver | None,
+    memory: Memory | None = None,
+) -> Contestant:
     """Restores with the policy made for a sample, told the truth about some kinds."""
 
     def treat(sample: Sample, scale: int) -> Treatment:
@@ -80,7 +104,7 @@ def _runs(policy: Callable[[Sample], Policy], told_about: Sequence[str], perceiv
         look = perceiver or observe
         if told_about:
             look = told(sample.truth, told_about, None if told_about is NAMES else look)
-        return restore(to_bytes(sample.degraded), policy=policy(sample), scale=scale, perceiver=look)
+        return restore(to_bytes(sample.degraded), policy=policy(sample), scale=scale, perceiver=look, memory=memory)
 
     return treat
 

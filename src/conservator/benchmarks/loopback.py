@@ -8,7 +8,7 @@ import signal
 import subprocess
 import sys
 import threading
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Any
@@ -22,6 +22,7 @@ class Loopback:
     folder        of its jobs; a second server on the same folder takes up where the first one was
     options       further words of the command line
     environment   further variables
+    under         a command that is given the server's to carry out, such as `nice`
     """
 
     def __init__(
@@ -31,6 +32,7 @@ class Loopback:
         port: int = 0,
         environment: Mapping[str, str] | None = None,
         studio: bool = False,
+        under: Sequence[object] = (),
     ) -> None:
         import conservator
 
@@ -41,7 +43,7 @@ class Loopback:
         self._ready = threading.Event()
         self.url = ""
         self.process = subprocess.Popen(
-            [str(word) for word in command], stderr=subprocess.PIPE, text=True, encoding="utf-8",
+            [str(word) for word in (*under, *command)], stderr=subprocess.PIPE, text=True, encoding="utf-8",
             env=os.environ | {"PYTHONPATH": path} | dict(environment or {}),
         )  # fmt: skip
         self._listener = threading.Thread(target=self._listen, daemon=True)

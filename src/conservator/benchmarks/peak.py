@@ -12,15 +12,17 @@ import time
 from pathlib import Path
 
 
-def peak_megabytes() -> float:
-    """Largest resident memory of this process so far, in MB of 10⁶ bytes."""
+def peak_megabytes(process: int | None = None) -> float:
+    """Largest resident memory so far of this process, or on Linux of another one, in MB of 10⁶ bytes; 0 if it ended."""
     try:
         # A process started by another inherits that one's peak in getrusage; the kernel's own mark starts afresh.
-        found = re.search(r"VmHWM:\s+(\d+) kB", Path("/proc/self/status").read_text(encoding="ascii"))
+        found = re.search(r"VmHWM:\s+(\d+) kB", Path(f"/proc/{process or 'self'}/status").read_text(encoding="ascii"))
     except OSError:
         found = None
     if found is not None:
         return int(found[1]) * 1024 / 1e6
+    if process is not None:
+        return 0.0
     import resource
 
     unit = 1 if sys.platform == "darwin" else 1024

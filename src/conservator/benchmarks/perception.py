@@ -22,7 +22,7 @@ from conservator.pixels.reduce import mask_cells
 from conservator.synthesis import Sample
 
 if TYPE_CHECKING:
-    from conservator.session import Perceiver
+    from conservator.perception import Perceiver
 
 TITLE = "Perception: severity maps and regions against the truth"
 DRAWS: dict[str, Callable[..., Sample]] = {"spatial": spatial_sample, "global": global_sample}

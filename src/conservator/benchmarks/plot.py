@@ -19,7 +19,7 @@ from conservator.report.canvas import font
 WIDTH, HEIGHT = 460, 380
 """Pixels of one panel."""
 
-LEFT, RIGHT, TOP, BOTTOM = 56, 92, 44, 48
+LEFT, RIGHT, TOP, BOTTOM = 56, 104, 44, 48
 """Margins: labels stand to the right of their points."""
 
 INK, FAINT, OURS, OTHERS = "#1c1f24", "#d5d8dd", "#c2410c", "#2563eb"

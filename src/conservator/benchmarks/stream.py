@@ -21,7 +21,7 @@ from conservator.synthesis import COMBINATIONS, Damage, degrade, draw_preset
 
 if TYPE_CHECKING:
     from conservator.memory import Memory
-    from conservator.session import Perceiver
+    from conservator.perception import Perceiver
 
 TITLE = "Memory: a stream of similar photographs"
 

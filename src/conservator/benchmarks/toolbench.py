@@ -33,8 +33,8 @@ from conservator.pixels.types import Maps
 from conservator.synthesis import Damage, degrade, draw_preset
 
 if TYPE_CHECKING:
+    from conservator.perception import Perceiver
     from conservator.policies import Policy
-    from conservator.session import Perceiver
     from conservator.treatment import Treatment
 
 TITLE = "Tools beside what people use"

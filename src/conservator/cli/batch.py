@@ -36,6 +36,7 @@ def batch(
     max_seconds: options.MaxSeconds = None,
     tile: options.Tile = None,
     cache: options.Cache = None,
+    memory: options.Memory = None,
     workers: Annotated[
         int | None, typer.Option(min=1, rich_help_panel=WORKERS, help="Worker processes. Default: one per thread.")
     ] = None,
@@ -46,6 +47,9 @@ def batch(
         typer.Option(metavar="ADDRESS", rich_help_panel=WORKERS,
                      help="Work on a Ray cluster: its address, auto, or local for one on this machine."),
     ] = None,
+    gpus: Annotated[
+        float, typer.Option(min=0, rich_help_panel=WORKERS, help="Of each worker on Ray; 0.25 puts four on a GPU.")
+    ] = 0.0,
     records: Annotated[
         bool, typer.Option("--records", rich_help_panel=options.RESULTS, help="Also write NAME.record.json.")
     ] = False,
@@ -70,6 +74,8 @@ def batch(
         if watch:
             raise UsageError("--contact-sheet with --watch", "one of them", "a sheet needs an end")
         check_place(contact_sheet, overwrite=False, protect=())
+    if memory is not None and ray is not None:
+        raise UsageError("--memory with --ray", "one of them", "a memory is one file on one machine")
     voice = narrator(0, quiet=quiet)
     tally = Tally(voice, as_json)
     pairs: list[tuple[Path, Path]] = []
@@ -85,11 +91,12 @@ def batch(
 
     with voice:
         treated = run(
-            source, output, executor=_executor(ray, workers, threads), ext=ext.lower().lstrip("."), quality=quality,
-            records=records, overwrite=overwrite, retry_failed=retry_failed, watch=every if watch else None,
-            on_scan=voice.expect, on_photo=tell,
+            source, output, executor=_executor(ray, workers, threads, gpus), ext=ext.lower().lstrip("."),
+            quality=quality, records=records, overwrite=overwrite, retry_failed=retry_failed,
+            watch=every if watch else None, on_scan=voice.expect, on_photo=tell,
             policy=policy, strength=strength, instruction=instruction, prefer=prefer or (), regions=regions,
             scale=scale, seed=seed, max_calls=max_calls, max_seconds=max_seconds, tile=tile, cache=cache,
+            memory=memory,
         )  # fmt: skip
     code = tally.close(treated)
     if contact_sheet is not None and pairs:
@@ -100,12 +107,14 @@ def batch(
     raise typer.Exit(code)
 
 
-def _executor(ray: str | None, workers: int | None, threads: int | None) -> Executor:
+def _executor(ray: str | None, workers: int | None, threads: int | None, gpus: float) -> Executor:
     if ray is None:
+        if gpus:
+            raise UsageError("--gpus without --ray", "both", "processes share a GPU by --device alone")
         from conservator.folders.processes import Processes
 
         return Processes(workers, threads)
     from conservator.folders.ray_actors import RayActors
 
-    return RayActors(ray, workers, threads)
+    return RayActors(ray, workers, threads, gpus)
 

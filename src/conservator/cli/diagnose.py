@@ -77,12 +77,12 @@ def diagnose(
 
 def _wanted(select: str | None, points: Sequence[str], box: str | None, regions: str | None) -> str | Prompt | None:
     """What is to be selected; UsageError when it cannot be understood, or is asked of nobody."""
-    shown = bool(points) or box is not None
-    if select is not None and (shown or regions is not None):
+    shown, by_name = bool(points) or box is not None, regions is not None and regions.startswith("dino:")
+    if select is not None and (shown or (regions is not None and not by_name)):
         raise UsageError("--select with --regions, --point or --box", "one of them", "leave the others out")
     if shown and regions is None:
         raise UsageError("--point or --box alone", "who outlines things", "pass --regions sam:PATH")
-    if select is not None:
+    if select is not None and not by_name:
         from conservator.wishes import place
 
         place(select)

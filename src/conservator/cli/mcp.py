@@ -8,6 +8,7 @@ import sys
 import tempfile
 from pathlib import Path
 
+from conservator.cli import options
 from conservator.cli.serve import MaxMegabytes, MaxMegapixels, MaxSeconds, Workers, need_server
 
 
@@ -16,6 +17,7 @@ def mcp(
     max_megabytes: MaxMegabytes = 100.0,
     max_megapixels: MaxMegapixels = 100.0,
     max_seconds: MaxSeconds = 900.0,
+    memory: options.Memory = None,
 ) -> None:
     """Speak MCP on standard input and output; results last as long as the client does."""
     need_server()
@@ -29,7 +31,7 @@ def mcp(
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))  # so that the folder goes with us
     limits = Limits(workers, 32, round(max_megabytes * 1e6), round(max_megapixels * 1e6), max_seconds)
     with tempfile.TemporaryDirectory(prefix="conservator-mcp-") as folder:
-        jobs = Jobs(Path(folder), limits)
+        jobs = Jobs(Path(folder), limits, memory)
         try:
             server(jobs).run("stdio")
         finally:

@@ -33,6 +33,7 @@ def serve(
     studio: Annotated[bool, typer.Option(help="The web page, where the extra `studio` is installed.")] = True,
     workers: Workers = 1,
     data_dir: DataDir = None,
+    memory: options.Memory = None,
     token_file: Annotated[
         Path | None,
         typer.Option(help="File with the token that clients must present. Default: the variable CONSERVATOR_TOKEN."),
@@ -64,7 +65,7 @@ def serve(
         workers, max_queue, round(max_megabytes * 1e6), round(max_megapixels * 1e6), max_seconds,
         keep_hours * 3600, round(keep_megabytes * 1e6),
     )  # fmt: skip
-    place = Place(data_dir or default_folder(), host, port, token_from(token_file), grace)
+    place = Place(data_dir or default_folder(), host, port, token_from(token_file), grace, memory)
     if not place.loopback and place.token is None:
         print(f"conservator: {host} can be reached by others, and no token keeps them out; pass --token-file",
               file=sys.stderr)  # fmt: skip

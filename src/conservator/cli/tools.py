@@ -22,6 +22,9 @@ def listed(
     context: typer.Context,
     treating: Annotated[list[str] | None, typer.Option(help="Only tools for this degradation; repeatable.")] = None,
     as_json: options.Json = False,
+    functions: Annotated[
+        bool, typer.Option("--functions", help="As functions for a language model: JSON schemas, OpenAI's protocol.")
+    ] = False,
 ) -> None:
     """List the tools with what they treat, where their pixels come from, and their licence; add your own."""
     if context.invoked_subcommand is not None:
@@ -29,7 +32,13 @@ def listed(
     from conservator.tools.added import available
 
     known = available()
-    show(known.treating(treating) if treating else known, as_json)
+    chosen = known.treating(treating) if treating else known
+    if functions:
+        from conservator.tools.functions import function
+
+        print(json.dumps([function(tool) for tool in chosen], indent=2, ensure_ascii=False))
+    else:
+        show(chosen, as_json)
 
 
 @tools.command()

@@ -23,6 +23,7 @@ from conservator.folders.pictures import pictures_below
 from conservator.folders.processes import Processes
 from conservator.folders.results import AUTO, CONTAINERS, LOSSLESS, Targets
 from conservator.folders.work import Job
+from conservator.memory import Memory, opened
 from conservator.treatment import restore
 
 KEPT = ".conservator"
@@ -33,7 +34,7 @@ UNFINISHED = "unfinished"
 OPTIONS = frozenset(
     {
         "policy", "scale", "strength", "instruction", "prefer", "regions", "max_calls", "max_seconds", "tile", "seed",
-        "cache",
+        "cache", "memory",
     }
 )  # fmt: skip
 """Options of `restore` that make sense for many photographs."""
@@ -61,7 +62,8 @@ def batch(
 
     A photograph that is done is not done again unless its file changed or its result is gone. One that failed is
     reported again and left alone. One that was at work when the batch was killed is restored again: its result is the
-    same to the byte, unless `max_seconds` decided it. The account of all this is output/.conservator/manifest.sqlite.
+    same to the byte, unless `max_seconds` or a memory decided it. The account of all this is
+    output/.conservator/manifest.sqlite.
 
     executor      `Processes()` or `RayActors(...)`; a pool of processes by default
     ext           "auto" keeps each photograph's format; a name in another format gets the extension added
@@ -73,7 +75,7 @@ def batch(
                   taken once it has stayed the same from one look to the next
     on_scan       called with the number of photographs about to be restored, when they are known
     on_photo      called with each photograph's path and outcome: SKIPPED for one that was done before
-    options       of `restore`, those in OPTIONS
+    options       of `restore`, those in OPTIONS; a memory as the path of its file, which workers share
 
     Raises UsageError when the call is wrong, contradicts the one that the output folder was begun with, or another
     batch is at work there; InputError when there is no photograph; OutputError when the manifest cannot be written.
@@ -118,8 +120,10 @@ class Folder:
     @property
     def settings(self) -> dict[str, Any]:
         """What results depend on, JSON values: the manifest remembers them."""
-        usual = {name: signature(restore).parameters[name].default for name in OPTIONS - {"cache"}}
+        usual = {name: signature(restore).parameters[name].default for name in OPTIONS - {"cache", "memory"}}
         call = {name: self.options.get(name, default) for name, default in usual.items()}
+        if self.options.get("memory") is not None:
+            call["memory"] = str(Path(self.options["memory"]).resolve())
         own = {"input": str(self.source.resolve()), "ext": self.ext, "quality": self.quality, "records": self.records}
         return call | own
 
@@ -171,7 +175,13 @@ def _try_call(options: Mapping[str, Any]) -> None:
     """The call on a clean picture: what it refuses there, it would refuse for every photograph."""
     maps = np.zeros((len(NAMES), 1, 1), np.float32)
     clean = Diagnosis((8, 8), maps, maps, maps, maps, np.zeros((1, 1, 3), np.float32))
-    restore(np.zeros((8, 8, 3), np.uint8), perceiver=lambda samples: clean, **{**options, "cache": None})
+    memory = options.get("memory")
+    if not isinstance(memory, str | Path | None):
+        raise UsageError(f"a memory that is a {type(memory).__name__}", "the path of a file, which workers share")
+    alike = {**options, "cache": None, "memory": None if memory is None else Memory()}
+    restore(np.zeros((8, 8, 3), np.uint8), perceiver=lambda samples: clean, **alike)
+    with opened(memory):  # an error here is one for every photograph
+        pass
 
 
 @dataclass

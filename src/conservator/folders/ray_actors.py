@@ -18,6 +18,8 @@ from conservator.errors import ModelMissing, ToolFailed, UsageError
 from conservator.folders.executor import LIVES, Queue
 from conservator.folders.outcome import Outcome
 from conservator.folders.work import Job, Made, deliver, make, read
+from conservator.models.devices import VARIABLE as DEVICE_VARIABLE
+from conservator.models.devices import device
 from conservator.models.runtime import bound_threads, thread_limit
 
 AHEAD = 2
@@ -33,12 +35,17 @@ class RayActors:
     address   of the cluster: "local" starts one on this machine, "auto" finds the one this machine belongs to
     workers   actors; as many as there are CPUs for by default
     threads   CPUs and threads of each; 1 by default
+    gpus      of each, shares of one included: 0.25 puts four actors on a GPU; where networks run, `device` says
 
     A cluster that this process is connected to already is used, whatever the address says, and left running.
     """
 
-    def __init__(self, address: str = "local", workers: int | None = None, threads: int | None = None) -> None:
-        self._address, self._wanted, self._threads = address, workers, threads or 1
+    def __init__(
+        self, address: str = "local", workers: int | None = None, threads: int | None = None, gpus: float = 0.0
+    ) -> None:
+        if gpus < 0 or (gpus > 1 and gpus != int(gpus)):
+            raise UsageError(f"gpus={gpus}", "a share up to 1, or a whole number", "0.25 puts four actors on a GPU")
+        self._address, self._wanted, self._threads, self._gpus = address, workers, threads or 1, gpus
         self._loads: dict[Any, int] = {}
         self._running: dict[Any, tuple[Any, Job | None]] = {}
         self._stillborn = 0
@@ -49,9 +56,9 @@ class RayActors:
         if not self._ray.is_initialized():
             self._connect()
             self._ours = True
-        cpus = int(self._ray.cluster_resources().get("CPU", 0))
-        self._size = self._wanted or max(1, cpus // self._threads)
-        self._actor = self._ray.remote(num_cpus=self._threads, max_restarts=0, max_task_retries=0)(Actor)
+        self._size = self._wanted or max(1, self._places())
+        needs = {"num_cpus": self._threads, "num_gpus": self._gpus}
+        self._actor = self._ray.remote(**needs, max_restarts=0, max_task_retries=0)(Actor)
         return self
 
     def __exit__(self, kind: type[BaseException] | None, value: BaseException | None, tb: TracebackType | None) -> None:
@@ -73,6 +80,12 @@ class RayActors:
             for reference in self._ready():
                 yield from self._collect(reference, queue)
 
+    def _places(self) -> int:
+        """Actors that the cluster has room for."""
+        there = self._ray.cluster_resources()
+        places = int(there.get("CPU", 0)) // self._threads
+        return min(places, int(there.get("GPU", 0) / self._gpus)) if self._gpus else places
+
     def _connect(self) -> None:
         # Offline is a promise: Ray would report to its makers that it was started.
         os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
@@ -89,7 +102,7 @@ class RayActors:
         """Have as many actors as wanted, counting those on their way up."""
         coming = sum(job is None for _, job in self._running.values())
         for _ in range(self._size - len(self._loads) - coming):
-            actor = self._actor.remote(self._threads)
+            actor = self._actor.remote(self._threads, device())
             self._running[actor.build.remote()] = (actor, None)
 
     def _free(self) -> Any:
@@ -117,7 +130,8 @@ class RayActors:
                 return list(done)
             if not self._loads and time.monotonic() - begun > PATIENCE:
                 got = f"no actor in {PATIENCE:.0f} s; the cluster has {self._ray.cluster_resources()}"
-                raise ToolFailed(got, f"{self._threads} free CPUs", "add a node, or ask for fewer --threads")
+                wanted = f"{self._threads} free CPUs" + (f" and {self._gpus:g} of a GPU" if self._gpus else "")
+                raise ToolFailed(got, wanted, "add a node, or ask for fewer --threads or --gpus")
 
     def _collect(self, reference: Any, queue: Queue) -> Iterator[tuple[Job, Outcome]]:
         actor, job = self._running.pop(reference)
@@ -166,7 +180,8 @@ class RayActors:
 class Actor:
     """What runs on a node: restores photographs one after another with networks of its own."""
 
-    def __init__(self, threads: int) -> None:
+    def __init__(self, threads: int, device: str) -> None:
+        os.environ[DEVICE_VARIABLE] = device  # another machine has another environment
         bound_threads(threads)
 
     @staticmethod

@@ -16,6 +16,7 @@ Ring: TypeAlias = NDArray[np.float64]
 Flags: TypeAlias = NDArray[np.bool_]
 
 _PAIRS = 4_000_000  # pairs of edges compared at a time
+_MOST_PAIRS = 100_000_000  # and in all, which takes a minute
 
 
 def fill(shapes: Iterable[Sequence[Ring]], size: tuple[int, int], *, nonzero: bool = False) -> Flags:
@@ -83,7 +84,7 @@ def checked(points: object, name: str) -> Ring:
 
 
 def crossing(ring: Ring) -> tuple[float, float] | None:
-    """A point at which a ring crosses itself, or None; edges that only touch do not cross."""
+    """A point at which a ring crosses itself, or None; edges that only touch do not cross. InputError for a thicket."""
     start, end = ring, np.roll(ring, -1, axis=0)
     for one, other in _near(np.minimum(start, end), np.maximum(start, end)):
         a, b, c, d = start[one], end[one], start[other], end[other]
@@ -107,6 +108,9 @@ def _near(low: Ring, high: Ring) -> Iterator[tuple[NDArray[np.intp], NDArray[np.
     order = np.argsort(low[:, 0], kind="stable")
     ends = np.searchsorted(low[order, 0], high[order, 0], side="right")
     counts = np.maximum(ends - np.arange(len(order)) - 1, 0)
+    if counts.sum() > _MOST_PAIRS:
+        got = f"a polygon of {len(order)} points, tangled beyond checking"
+        raise InputError(got, "a simple outline", "simplify it, or pass a PNG")
     portions = np.cumsum(counts) // _PAIRS
     for portion in np.unique(portions):
         chosen = np.flatnonzero(portions == portion)

@@ -13,7 +13,7 @@ from typing import Any, TypeAlias
 
 import numpy as np
 
-from conservator.errors import InputError, UsageError
+from conservator.errors import ConservatorError, InputError, UsageError
 from conservator.files import file_behind, read_file
 from conservator.masks import coco, geojson, svg
 from conservator.photo import Photo, Source, open_photo
@@ -171,7 +171,13 @@ def _parsed(text: str, name: str) -> Any:
 
 def _from_json(data: Any, size: tuple[int, int], name: str, photo: str | None) -> Mask:
     typed = isinstance(data, Mapping) and data.get("type") in geojson.TYPES
-    inside = geojson.read(data, size, name) if typed else coco.read(data, size, name, photo)
+    try:
+        inside = geojson.read(data, size, name) if typed else coco.read(data, size, name, photo)
+    except ConservatorError:
+        raise
+    except (ArithmeticError, AttributeError, LookupError, RecursionError, TypeError, ValueError) as error:
+        got = f"{name} has something else where data is expected ({error})"
+        raise InputError(got, "complete COCO or GeoJSON", "export it anew") from error
     return np.asarray(inside, np.float32)
 
 

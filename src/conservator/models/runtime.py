@@ -38,7 +38,8 @@ def run(
     outputs  names of those wanted, all when omitted; the network computes all of them anyway
     threads  most threads to use, never more than there are cores; `thread_limit()` when omitted
 
-    Safe to call from several threads. The result does not depend on the number of threads.
+    Safe to call from several threads at a time, which changes nothing. With another number of `threads` sums are added
+    up in another order: floats then differ in the last bit.
     Raises ModelMissing when the network, ONNX Runtime or the device is absent, ToolFailed when the network rejects its
     inputs or returns NaN or infinity, UsageError when `threads` is not positive or CONSERVATOR_DEVICE names no device.
     """

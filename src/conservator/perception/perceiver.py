@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Protocol
+
 import cv2
 import numpy as np
 
@@ -16,6 +18,14 @@ from conservator.pixels.reduce import cell_means
 from conservator.pixels.types import Maps, Samples
 
 
+class Perceiver(Protocol):
+    """Says what is wrong with a photograph, or with a small part of it, and where."""
+
+    def __call__(self, samples: Samples, /) -> Diagnosis:
+        """Diagnose uint16 (H, W, 3)."""
+        ...
+
+
 def observe(samples: Samples, gate: Gate | None = None) -> Diagnosis:
     """Diagnose a photograph.
 
@@ -25,13 +35,22 @@ def observe(samples: Samples, gate: Gate | None = None) -> Diagnosis:
     At most two million native pixels and one 192-pixel frame are looked at, whatever the size.
     Raises ModelMissing when the shipped networks are absent.
     """
-    gate = gate or Gate.calibrated()
+    return _seen(samples, gate or Gate.calibrated(), whole=True)
+
+
+def glimpse(samples: Samples) -> Diagnosis:
+    """Diagnose a native crop of a photograph: local damage as `observe` would, and no other, for a crop shows none."""
+    return _seen(samples, Gate.calibrated(), whole=False)
+
+
+def _seen(samples: Samples, gate: Gate, *, whole: bool) -> Diagnosis:
     guide = cell_means(samples)
     raw, deviation, presence, maps = (np.zeros((len(NAMES), *guide.shape[:2]), np.float32) for _ in range(4))
     found = raw, deviation, presence
     nearby = _fill(local.MODEL, local.read(samples), *found)
     _decide(gate, nearby, presence, raw, maps)
-    _decide(gate, _fill(frame.MODEL, frame.read(samples, guide, maps[nearby]), *found), presence, raw, maps)
+    if whole:
+        _decide(gate, _fill(frame.MODEL, frame.read(samples, guide, maps[nearby]), *found), presence, raw, maps)
     size = (samples.shape[0], samples.shape[1])
     return Diagnosis(size, maps, raw, deviation, presence, guide, segment(maps, guide))
 

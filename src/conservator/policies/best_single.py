@@ -11,7 +11,7 @@ def best_single(session: Session) -> None:
     """One look ahead per tool, then at most one tool call."""
     kinds = agenda(session, whole_frame)
     if kinds and not session.exhausted:
-        trials = [session.forecast(step) for step in every_step(session, kinds, EVERYWHERE)]
+        trials = session.forecasts([[step] for step in every_step(session, kinds, EVERYWHERE)])
         best = max(trials, key=lambda trial: trial.worth)
         if not best.objection:
             session.decide(session.apply(best.step))

@@ -17,6 +17,7 @@ from conservator.agents.expert import agenda, whole_frame
 from conservator.agents.eyes import Eyes
 from conservator.agents.language import LanguagePlanner
 from conservator.agents.planner import Planner
+from conservator.agents.reliability import Reliability
 from conservator.pixels.types import Mask
 from conservator.plan import Step
 from conservator.policies.spatial import spatial
@@ -28,11 +29,13 @@ MOST_PLANS = 4
 def llm(session: Session, planner: Planner | None = None, eyes: Eyes | None = None) -> None:
     """Plan, carry out, plan anew where regions changed; without `planner` the endpoint that the environment names.
 
-    eyes   sees results before they stay: it may object to what the critic lets pass, never the other way round
+    eyes   sees results before they stay: it may object to what the critic lets pass, as far as it was measured to be
+           right, never the other way round
     """
     if planner is None:
         endpoint = Endpoint.from_environment()
-        eyes = eyes or (Eyes(endpoint) if endpoint.eyes else None)
+        if eyes is None and endpoint.eyes:
+            eyes = Eyes(endpoint, reliability=Reliability.from_environment(endpoint.model))
         planner = LanguagePlanner(endpoint, eyes=eyes)
     for _ in range(MOST_PLANS):
         if session.exhausted or not any(session.specialist(kind) for kind in session.wanted()):
@@ -65,7 +68,7 @@ def _carried_out(session: Session, steps: list[Step], eyes: Eyes | None) -> bool
 def _taken(session: Session, step: Step, eyes: Eyes | None) -> None:
     before, where = session.samples, np.asarray(session.plan_maps(step).any(axis=0), np.float32)
     outcome = session.apply(step)
-    if outcome.objection is None and eyes and eyes.compare(session, before, session.samples, where) == "before":
+    if outcome.objection is None and eyes and eyes.objects_to(session, before, outcome, where):
         session.take_back(outcome, "the language model sees it worse, whichever it is shown first")
     else:
         session.decide(outcome)

@@ -20,7 +20,7 @@ def qagent(session: Session, expert: Expert = whole_frame) -> None:
     """
     remaining = agenda(session, expert)
     while remaining and not session.exhausted:
-        trials = [session.forecast(step) for kind in remaining for step in expert(session, kind)]
+        trials = session.forecasts([[step] for kind in remaining for step in expert(session, kind)])
         best = max(trials, key=lambda trial: trial.worth)
         if best.objection:
             break

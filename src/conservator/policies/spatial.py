@@ -3,28 +3,33 @@
 Compression, then imaging, then scene (the order of MAIR, arXiv 2503.09403, without its separate experts): what was
 inflicted last hides what came before. A tool that treats several of the kinds found takes them in one pass, since
 space is one of its inputs. After each step the policy looks again, and takes back what did not help.
+
+Where the caller allows fewer tool calls than there are steps, it looks ahead, and takes what promises most first.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 
+from conservator.agents.coordinator import Coordinator, as_one
 from conservator.degradations import BY_NAME, Stage
 from conservator.plan import Step
 from conservator.session import Session
 
 
-def spatial(session: Session) -> None:
+def spatial(session: Session, coordinator: Coordinator = as_one) -> None:
     """Treat what ails the photo, stage by stage; a clean photo costs one look."""
     kind = None
-    for kind, step in by_stage(session):
+    for kind, step in by_promise(session) if _scarce(session) else by_stage(session):
         if step is None:
             session.cannot_treat(kind, "no tool treats it at the photo's own size")
         elif reason := session.exhausted:
             session.stop(reason)
             return
         else:
-            session.decide(session.apply(step))
+            for part in coordinator(session, step):
+                if not session.exhausted:
+                    session.decide(session.apply(part))
     session.stop("nothing left to treat" if kind else "clean")
 
 
@@ -36,7 +41,40 @@ def by_stage(session: Session) -> Iterator[tuple[str, Step | None]]:
     tried: set[str] = set()
     for stage in Stage:
         while kind := next((k for k in session.wanted() if BY_NAME[k].stage is stage and k not in tried), None):
-            tool = session.specialist(kind)
-            treats = tuple(k for k in session.wanted() if tool and k in tool.card.treats and k not in tried)
-            tried.update(treats or {kind})
-            yield kind, Step(tool.name, treats, reason=f"{stage}: {', '.join(treats)} found") if tool else None
+            step = _step(session, kind, tried)
+            tried.update(step.treats if step else {kind})
+            yield kind, step
+
+
+def by_promise(session: Session) -> Iterator[tuple[str, Step | None]]:
+    """The same, what promises most first, and only as long as it promises more than the critic is unsure of."""
+    tried: set[str] = set()
+    while kinds := [kind for kind in session.wanted() if kind not in tried]:
+        steps = {kind: _step(session, kind, tried) for kind in kinds}
+        tried.update(kind for kind, step in steps.items() if step is None)
+        yield from ((kind, None) for kind, step in steps.items() if step is None)
+        able = list({step.tool: step for step in steps.values() if step}.values())
+        if not able:
+            return
+        best = able[0]
+        if not session.exhausted:
+            sure = [seen for seen in session.forecasts([[step] for step in able]) if seen.objection is None]
+            if not sure:
+                return
+            best = max(sure, key=lambda seen: seen.worth).step
+        tried.update(best.treats)
+        yield best.treats[0], best
+
+
+def _scarce(session: Session) -> bool:
+    """Whether more tools are called for than there are calls left."""
+    budget, tools = session.budget, {tool.name for kind in session.wanted() if (tool := session.specialist(kind))}
+    return budget.max_calls is not None and budget.max_calls - budget.calls < len(tools)
+
+
+def _step(session: Session, kind: str, tried: set[str]) -> Step | None:
+    tool = session.specialist(kind)
+    if tool is None:
+        return None
+    treats = tuple(k for k in session.wanted() if k in tool.card.treats and k not in tried)
+    return Step(tool.name, treats, reason=f"{BY_NAME[kind].stage}: {', '.join(treats)} found")

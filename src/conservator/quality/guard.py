@@ -13,7 +13,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TypeVar
+from typing import Protocol, TypeVar
 
 import cv2
 import numpy as np
@@ -84,6 +84,14 @@ class Verdict:
     ok: bool
     reasons: tuple[str, ...]
     measures: dict[str, float]
+
+
+class Guard(Protocol):
+    """Whether what came out can still be the same photograph."""
+
+    def __call__(self, before: Samples, after: Samples, cells: Bools | None = None, /) -> Verdict:
+        """Compare uint16 (H, W, 3) before and after; `cells`, bool (h, w), may have changed."""
+        ...
 
 
 def examine_samples(before: Samples, after: Samples, cells: Bools | None = None) -> Verdict:

@@ -55,7 +55,8 @@ def _kept(event: Event) -> str:
 
 def _looked_ahead(event: Event) -> str:
     found = f"failed: {event['error']}" if "error" in event else f"promises {event['gain']:.0%}"
-    return f"{event['tool']} against {_kinds(event)}: {found}"
+    way = ", then ".join([event["tool"], *event.get("then", ())])
+    return f"{way} against {_kinds(event)}: {found}"
 
 
 def _kinds(event: Event) -> str:
@@ -85,9 +86,17 @@ def _asked(event: Event) -> str:
         said = f"plans {', '.join(step['tool'] for step in event['plan']) or 'nothing'}"
     elif event["role"] == "perceiver":
         said = f"sees {', '.join(dict.fromkeys(f['kind'] for f in event['findings'])) or 'nothing'}"
+    elif event["role"] == "reader":
+        said = "reads the instruction"
     else:
-        said = f"prefers {event['better'] or 'neither'}"
+        said = f"calls {event['answer']} better"
     return f"{event['model']} ({event['tokens_in']} + {event['tokens_out']} tokens, {event['seconds']:.1f} s): {said}"
+
+
+def _weighed(event: Event) -> str:
+    right = "never measured" if event["model"] is None else f"{event['model']:.0%} right"
+    follows = "outweighs the critic" if event["outweighs"] else "does not outweigh the critic"
+    return f"the language model, {right}, prefers {event['better']}, which {follows}"
 
 
 _WHERE = {(WHOLE,): "", (EVERYWHERE,): " all over the frame"}
@@ -103,6 +112,7 @@ _PHRASES: dict[str, Callable[[Event], str]] = {
     "cannot_treat": lambda event: f"{event['degradation'].replace('_', ' ')}: left alone, {event['reason']}",
     "looked_ahead": _looked_ahead,
     "asked": _asked,
+    "weighed": _weighed,
     "fell_back": lambda event: f"{event['reason']}: goes on with policy {event['to']}",
     "returned": _returned,
     "planned": lambda event: f"planned: {', '.join(move['tool'] for move in event['moves'])}",

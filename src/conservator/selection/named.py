@@ -6,20 +6,25 @@ from functools import lru_cache
 from pathlib import Path
 
 from conservator.errors import ModelMissing, UsageError
+from conservator.models.foreign.grounding_torch import Grounder
+from conservator.selection.grounding import Grounded
 from conservator.selection.sam import Sam
 from conservator.selection.source import MaskSource
 
 
 def source_named(name: str) -> MaskSource:
-    """A mask source: "sam:FOLDER", "sam:ENCODER.onnx,DECODER.onnx", or "sam:FASTSAM.onnx".
+    """A mask source: "sam:FOLDER", "sam:ENCODER.onnx,DECODER.onnx", "sam:FASTSAM.onnx", or "dino:FOLDER[+sam:…]".
 
-    A folder holds the two .onnx files, or config.json and .safetensors as transformers writes them.
+    A folder holds the two .onnx files, or config.json and .safetensors as transformers writes them. "dino" finds things
+    by any word, and the source behind the plus draws their outlines.
     Raises UsageError for another kind, and when the files are no such network; ModelMissing when one is absent or
     damaged, or when PyTorch or transformers are needed and absent.
     """
     kind, _, place = name.partition(":")
+    if kind == "dino" and place:
+        return _grounded(place)
     if kind != "sam" or not place:
-        raise UsageError(f"a mask source {name!r}", "sam:FOLDER or sam:ENCODER.onnx,DECODER.onnx", "correct it")
+        raise UsageError(f"a mask source {name!r}", "sam:FOLDER or sam:ENCODER.onnx,DECODER.onnx; or dino:FOLDER")
     paths = [Path(part).resolve() for part in ([place] if Path(place).exists() else place.split(","))]
     folder = paths[0]
     whole = (folder / "config.json").is_file() and (any(folder.glob("*.safetensors")) or not any(folder.glob("*.onnx")))
@@ -27,6 +32,24 @@ def source_named(name: str) -> MaskSource:
     stamps = tuple((file.stat().st_mtime_ns, file.stat().st_size) for file in files if file.exists())
     # Records keep the name: a relative path would mean something else elsewhere.
     return _opened(f"sam:{','.join(map(str, paths))}", folder if whole else None, files, stamps)
+
+
+def _grounded(place: str) -> MaskSource:
+    given, plus, other = place.partition("+")
+    folder = Path(given).resolve()
+    if not (folder / "config.json").is_file():
+        raise ModelMissing(f"no config.json in {folder}", "Grounding DINO as transformers saves it", "correct the path")
+    outliner = source_named(other) if plus else None
+    name = f"dino:{folder}{f'+{outliner.name}' if outliner else ''}"
+    stamps = tuple((file.stat().st_mtime_ns, file.stat().st_size) for file in sorted(folder.iterdir()))
+    return Grounded(name, _grounder(folder, stamps), outliner)
+
+
+@lru_cache(maxsize=1)
+def _grounder(folder: Path, _stamps: tuple[tuple[int, int], ...]) -> Grounder:
+    from conservator.models.foreign import grounding_torch
+
+    return grounding_torch.read(folder)
 
 
 @lru_cache(maxsize=1)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -81,9 +82,13 @@ def select(
     Raises UsageError naming the word that is not understood, InputError, ModelMissing.
     """
     if isinstance(phrase, str):
-        place(phrase)
+        place(phrase, partial(_known, sources))
     samples = open_photo(photo).samples
     return Selector(samples, observe(samples) if diagnosis is None else diagnosis, sources).select(phrase)
+
+
+def _known(sources: Sequence[MaskSource], name: str) -> bool:
+    return any(source.knows(Prompt(name)) for source in sources)
 
 
 class Selector:
@@ -97,7 +102,7 @@ class Selector:
         """The part of the photograph; UsageError when a word is not understood or no source knows the part."""
         if isinstance(phrase, Prompt):
             return self._shown(phrase)
-        wanted = place(phrase)
+        wanted = place(phrase, partial(_known, self.sources))
         parts = {name: self._part(name) for name in wanted.parts}
         mask = self._mask(wanted)
         missing = tuple(name for name, found in parts.items() if not found.mask.any())

@@ -11,6 +11,7 @@ import numpy as np
 from conservator.pixels.types import Mask
 from conservator.selection import damage, depth, geometry, tones
 from conservator.selection.faces import faces
+from conservator.selection.lettering import lettering
 from conservator.selection.scene import Scene
 from conservator.selection.sky import sky
 from conservator.selection.source import Found, Prompt
@@ -31,6 +32,7 @@ WORDS: Mapping[str, Look] = {
     "background": depth.background,
     "skin": tones.skin,
     "faces": faces,
+    "text": lettering,
     **{word: partial(damage.damaged, word=word) for word in damage.KINDS},
     "dark": damage.dark,
     "bright": tones.highlights,

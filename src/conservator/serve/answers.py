@@ -10,6 +10,7 @@ from pydantic import BaseModel, Field
 from conservator.serve.orders import Call
 from conservator.serve.store import Job, State
 from conservator.tools.card import Tool
+from conservator.tools.functions import function
 from conservator.tools.registry import TOOLS
 
 Json = dict[str, Any]
@@ -147,13 +148,13 @@ class ToolCard(BaseModel):
     source: str
     summary: str
     options: dict[str, ToolOption]
-
+    function: Json = Field(description="The tool as language models take it: name, description, parameters as schema.")
 
     @classmethod
     def of(cls, tool: Tool) -> ToolCard:
         """From a tool; where on the server the file of an added one lies is nobody's business."""
         added = {"source": "added by who runs this server"} if tool.name not in TOOLS else {}
-        return cls.model_validate(tool.to_dict() | added)
+        return cls.model_validate(tool.to_dict() | added | {"function": function(tool)["function"]})
 
 
 class Health(BaseModel):

@@ -12,11 +12,12 @@ from typing import Any
 
 from conservator.errors import BudgetExceeded
 from conservator.files import make_folder
+from conservator.policies import LEARNING
 from conservator.serve.limits import Limits
 from conservator.serve.logs import say
 from conservator.serve.refusals import NoRoom, keeping
 from conservator.serve.slots import Outcome, Slot, remove
-from conservator.serve.store import Job, State, Store
+from conservator.serve.store import Job, State, Store, now
 
 CACHE = "cache"
 """Folder, beside that of the jobs, of the intermediate results that some of them share."""
@@ -29,11 +30,15 @@ class Foreman:
     """Between the book and the workers.
 
     announce   is told of every job with news
+    memory     file of the experience that policies which search use and add to
     progress   of the step that each running job is at: tool, and tiles done of total
     deaths     of workers so far
     """
 
-    def __init__(self, store: Store, folder: Path, limits: Limits, announce: Listener) -> None:
+    def __init__(
+        self, store: Store, folder: Path, limits: Limits, announce: Listener, memory: Path | None = None
+    ) -> None:
+        self.memory = memory
         self.limits, self.stopping, self.deaths = limits, False, 0
         self.progress: dict[str, dict[str, Any]] = {}
         self.seconds: deque[float] = deque(maxlen=20)
@@ -103,6 +108,7 @@ class Foreman:
             "mask": str(mask) if mask.exists() else None,
             "out": str(self.place(job)),
             "cache": str(self._folder.parent / CACHE / job.order.cache) if job.order.cache else None,
+            "memory": str(self.memory) if self.memory is not None and _searches(job) else None,
             "max_pixels": self.limits.max_pixels,
         }
 
@@ -119,7 +125,7 @@ class Foreman:
         self.progress.pop(job.id, None)
         if "done" in outcome:
             kept = self._store.finish(job, State.DONE, facts=outcome["done"], size=_size(self.place(job)))
-            self.seconds.append(time.time() - (job.started or time.time()))
+            self.seconds.append(now() - (job.started or now()))
         else:
             kept = False
             self._fail(job, outcome, overdue)
@@ -149,6 +155,11 @@ class Foreman:
         got = f"{reason}, {self.limits.attempts} times now"
         told = {"type": "WorkerDied", "got": got, "wanted": "a job that ends", "fix": "shrink the photograph"}
         return self._store.finish(job, State.FAILED, error=told)
+
+
+def _searches(job: Job) -> bool:
+    """Whether a policy makes the plan that uses experience."""
+    return job.order.call == "restore" and job.order.plan is None and job.order.options["policy"] in LEARNING
 
 
 def _size(folder: Path) -> int:

@@ -18,12 +18,13 @@ from typing import Any
 
 from conservator.cache import prune
 from conservator.files import make_folder, write_atomically
+from conservator.memory import opened
 from conservator.serve.foreman import CACHE, Foreman, Listener
 from conservator.serve.limits import Limits
 from conservator.serve.orders import Order
 from conservator.serve.refusals import KeyReused, NoSuchJob, NotReady, QueueFull, Stopping, keeping
 from conservator.serve.slots import remove
-from conservator.serve.store import ENDED, Job, State, Store
+from conservator.serve.store import ENDED, Job, State, Store, now
 
 __all__ = ["ENDED", "Job", "Jobs", "State"]
 
@@ -36,9 +37,12 @@ class Jobs:
 
     folder     belongs to one server at a time; UsageError when another one has it
     limits     see `Limits`
+    memory     see `Foreman`; InputError or OutputError when it cannot be one
     """
 
-    def __init__(self, folder: Path, limits: Limits | None = None) -> None:
+    def __init__(self, folder: Path, limits: Limits | None = None, memory: Path | None = None) -> None:
+        with opened(memory):
+            pass
         self.limits = limits or Limits()
         self.rejected = 0
         self._folder, self._cache = folder / "jobs", folder / CACHE
@@ -48,7 +52,7 @@ class Jobs:
         self._listeners: set[Listener] = set()
         self._entering, self._closing = threading.Lock(), threading.Event()
         self._remove_strays()
-        self._foreman = Foreman(self._store, self._folder, self.limits, self._announce)
+        self._foreman = Foreman(self._store, self._folder, self.limits, self._announce, memory)
         threading.Thread(target=self._sweep, name="sweeper", daemon=True).start()
 
     def submit(
@@ -163,7 +167,7 @@ class Jobs:
     def expire(self) -> None:
         """Remove ended jobs and intermediate results that are too old, or too large together."""
         prune(self._cache, self.limits.cache_bytes, time.time() - self.limits.keep_seconds)
-        for id in self._store.expired(time.time() - self.limits.keep_seconds, self.limits.keep_bytes):
+        for id in self._store.expired(now() - self.limits.keep_seconds, self.limits.keep_bytes):
             self._store.delete(id)
             remove(self._folder / id)
 

@@ -36,6 +36,7 @@ class Place:
     port     0 takes any free one
     folder   see `Jobs`
     grace    seconds that running jobs get to end when the server is told to
+    memory   see `Jobs`
     """
 
     folder: Path
@@ -43,6 +44,7 @@ class Place:
     port: int = 8000
     token: str | None = field(default=None, repr=False)
     grace: float = 10.0
+    memory: Path | None = None
 
     @property
     def loopback(self) -> bool:
@@ -96,7 +98,7 @@ def serve(place: Place, limits: Limits, *, studio: bool = False) -> None:
     for ending in (signal.SIGTERM, signal.SIGINT):
         signal.signal(ending, _leave)
     listener = _listen(place)
-    jobs = Jobs(place.folder, limits)
+    jobs = Jobs(place.folder, limits, place.memory)
     try:
         host, port = place.host, listener.getsockname()[1]
         url = f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"

@@ -34,6 +34,14 @@ PRAGMA user_version = {SCHEMA};
 """
 
 
+_BEGAN = time.time() - time.monotonic()
+
+
+def now() -> float:
+    """Seconds since 1970 by a clock that goes steadily while the server runs, whoever sets the system's."""
+    return _BEGAN + time.monotonic()
+
+
 class State(StrEnum):
     """Where a job is."""
 
@@ -130,7 +138,7 @@ class Store:
         with self._change() as book:
             book.execute(
                 "INSERT INTO jobs (id, state, work, created, bytes, key, digest) VALUES (?, 'queued', ?, ?, ?, ?, ?)",
-                (id, order.model_dump_json(), time.time(), size, key, digest),
+                (id, order.model_dump_json(), now(), size, key, digest),
             )
             _tell(book, id, {"type": State.QUEUED})
 
@@ -154,7 +162,7 @@ class Store:
                 return None
             book.execute(
                 "UPDATE jobs SET state = 'running', started = ?, attempt = attempt + 1 WHERE id = ?",
-                (time.time(), found["id"]),
+                (now(), found["id"]),
             )
             _tell(book, found["id"], {"type": State.RUNNING})
             return _job(book.execute("SELECT * FROM jobs WHERE id = ?", (found["id"],)).fetchone())
@@ -173,7 +181,7 @@ class Store:
             changed = book.execute(
                 "UPDATE jobs SET state = ?, ended = ?, facts = ?, error = ?, bytes = bytes + ? "
                 "WHERE id = ? AND state = 'running' AND attempt = ?",
-                (state, time.time(), _text(facts), _text(error), size, job.id, job.attempt),
+                (state, now(), _text(facts), _text(error), size, job.id, job.attempt),
             ).rowcount
             if changed:
                 _tell(book, job.id, {"type": state} | ({"error": error} if error else {}))
@@ -199,7 +207,7 @@ class Store:
                 return None
             before = State(found["state"])
             if before not in ENDED:
-                book.execute("UPDATE jobs SET state = 'cancelled', ended = ? WHERE id = ?", (time.time(), id))
+                book.execute("UPDATE jobs SET state = 'cancelled', ended = ? WHERE id = ?", (now(), id))
                 _tell(book, id, {"type": State.CANCELLED})
             return before
 

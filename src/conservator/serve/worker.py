@@ -23,9 +23,9 @@ from conservator.files import write_atomically
 from conservator.serve.refusals import keeping
 
 if TYPE_CHECKING:
+    from conservator.perception import Perceiver
     from conservator.photo import Photo
     from conservator.report.canvas import Bytes
-    from conservator.session import Perceiver
     from conservator.treatment import Treatment
 
 Event = dict[str, Any]
@@ -40,7 +40,7 @@ _PAUSE = 0.25
 def carry_out(job: dict[str, Any], tell: Tell) -> dict[str, Any]:
     """Run the public call of a job and write what came out into the folder of the attempt; returns the facts.
 
-    job  the fields of an `Order`, with `photo`, `mask` (or null), `out` and `cache` (or null), paths, and `max_pixels`
+    job  the fields of an `Order`, with the paths `photo`, `out`, and `mask`, `cache` and `memory` or null; `max_pixels`
     """
     import conservator
 
@@ -80,8 +80,8 @@ def carry_out(job: dict[str, Any], tell: Tell) -> dict[str, Any]:
 
 
 def _as_planned(job: dict[str, Any]) -> dict[str, Any]:
-    """What `restore` is told beyond the options: the steps to carry out, and where to find what was computed."""
-    told: dict[str, Any] = {}
+    """What `restore` is told beyond the options: steps, experience, and where to find what was computed."""
+    told: dict[str, Any] = {"memory": job["memory"]}
     if job["plan"] is not None:
         from conservator.plan import Step
         from conservator.policies.scripted import ScriptedPolicy

@@ -108,6 +108,7 @@ _PART: Mapping[str, str] = {
     "overexposed": "overexposed|over-exposed|blown|blown-out|blown out|burnt out|过曝的",
     "skin": "skin|skin tones|skin tone|皮肤|肤色|肌肤",
     "faces": "faces|face|人脸|脸|脸部|面部|面孔",
+    "text": "text|texts|letters|lettering|writing|words|captions|caption|signs|文字|字|字幕|文本|字样|招牌",
 }
 
 _BESIDE: Mapping[str, str] = {

@@ -9,8 +9,9 @@ In Chinese "周围", "上方" and "以外" follow what they belong to.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
+from itertools import groupby
 
 from conservator.errors import UsageError
 from conservator.wishes.lexicon import PARTS, Role, Word, words
@@ -51,12 +52,23 @@ class Place:
         return tuple(dict.fromkeys((*own, *(name for place in self.of for name in place.parts))))
 
 
-def place(phrase: str) -> Place:
-    """The place a phrase names; UsageError says which words are not understood."""
-    return of_words(words(phrase), phrase)
+def place(phrase: str, known: Callable[[str], bool] = lambda name: False) -> Place:
+    """The place a phrase names; UsageError says which words are not understood.
+
+    known  whether somebody can find what goes by a name that is none of ours: it is a part then
+    """
+    return of_words(_named(words(phrase), known), phrase)
 
 
-def of_words(given: Sequence[Word], said: str) -> Place:
+def _named(given: Sequence[Word], known: Callable[[str], bool]) -> Iterator[Word]:
+    """Words with those that nobody understands taken together, "red car", as the name of a part where it is known."""
+    for unknown, run in groupby(given, lambda word: word.role is Role.UNKNOWN):
+        some = list(run)
+        name = "".join(f" {word.text}" if word.text.isascii() else word.text for word in some).strip()
+        yield from [Word(Role.PART, name, name)] if unknown and known(name) else some
+
+
+def of_words(given: Iterable[Word], said: str) -> Place:
     """The place that words name; the roles of other sentence parts are not understood."""
     reader = _Reader([word for word in given if word.role not in IGNORED], said)
     found = reader.places()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass, fields, replace
+from io import BytesIO
 from pathlib import Path
 from typing import Any, TypeAlias
 
@@ -16,8 +17,9 @@ from conservator.errors import ConservatorError
 from conservator.serve.follow import follow
 from conservator.serve.jobs import Jobs
 from conservator.serve.studio import show
-from conservator.serve.studio.brush import mask_of
+from conservator.serve.studio.brush import alike, mask_of, picture_of
 from conservator.serve.studio.desk import Desk, Run
+from conservator.serve.studio.desks import Desks
 from conservator.serve.studio.draft import Draft
 
 Updates: TypeAlias = dict[Any, Any]
@@ -60,14 +62,22 @@ class Parts:
 class Acts:
     """The acts on one page's parts; each tab's desk comes as their first argument."""
 
-    def __init__(self, jobs: Jobs, parts: Parts) -> None:
-        self.jobs, self.parts = jobs, parts
+    def __init__(self, jobs: Jobs, desks: Desks, parts: Parts) -> None:
+        self.jobs, self.desks, self.parts = jobs, desks, parts
         self._drawn = 0
 
-    def begin(self) -> Updates:
-        """A tab is opened."""
-        desk = Desk(self.jobs)
-        return {self.parts.desk: desk, self.parts.revision: self._redrawn(), self.parts.mask_note: show.mask_note(desk)}
+    async def begin(self, key: str) -> AsyncIterator[Updates]:
+        """A tab is opened, or loaded again: then everything is as it was, and what ran meanwhile goes on."""
+        p, desk = self.parts, self.desks.enter(key)
+        yield {p.desk: desk, p.revision: self._redrawn(), p.mask_note: show.mask_note(desk)}
+        try:
+            if desk.history is not None:
+                yield self._shown(desk) | self._canvas(desk)
+        except ConservatorError as error:  # the server has forgotten the files meanwhile
+            yield {p.status: show.problem(error)}
+        if (run := desk.running) is not None:
+            async for updates in self._run(desk, lambda: run, show.message("At work …")):
+                yield updates
 
     async def open(self, desk: Desk, path: str | None) -> AsyncIterator[Updates]:
         """A photograph is chosen."""
@@ -115,13 +125,13 @@ class Acts:
         def masked(draft: Draft) -> Draft:
             data = Path(path or "").read_bytes()
             self.jobs.limits.check(data, "a mask")
-            return replace(draft, mask=data)
+            return draft.masked(data)
 
         return {} if path is None else self._edited(desk, masked)
 
     def unmask(self, desk: Desk) -> Updates:
         """No mask any more, neither painted nor uploaded."""
-        cleared = self._edited(desk, lambda draft: replace(draft, mask=None))
+        cleared = self._edited(desk, lambda draft: draft.masked(None))
         try:
             return cleared | self._canvas(desk)
         except ConservatorError as error:
@@ -145,8 +155,8 @@ class Acts:
         if desk.history is not None and strokes:
             height, width = desk.found["size"]
             mask = mask_of(strokes, (height, width))
-            if mask != desk.painted:
-                desk.painted, desk.draft = mask, replace(desk.draft, mask=mask)
+            if not alike(mask, desk.painted):
+                desk.painted, desk.draft = mask, desk.draft.masked(mask, picture_of(strokes))
 
     async def _run(self, desk: Desk, begin: Callable[[], Run], said: str) -> AsyncIterator[Updates]:
         """Follow a run from its beginning to what came of it; a superseded one no longer changes anything."""
@@ -193,13 +203,16 @@ class Acts:
         }  # fmt: skip
 
     def _canvas(self, desk: Desk) -> Updates:
-        """No mask file, and a picture without strokes to paint on."""
-        desk.painted = None
+        """No mask file, and a picture to paint on with the strokes of the draft, which are not new."""
+        strokes = desk.draft.strokes
+        desk.painted = None if strokes is None else desk.draft.mask
         if desk.history is None:
             return {self.parts.mask: None}
         with Image.open(self.jobs.file(desk.history.versions[0].job, "before")) as picture:
             picture.thumbnail((CANVAS, CANVAS))
             blank = {"background": picture.convert("RGB"), "layers": [], "composite": None}
+            if strokes is not None:
+                blank["layers"] = [Image.open(BytesIO(strokes))]
         return {self.parts.mask: None, self.parts.brush: blank}
 
     def _redrawn(self) -> int:

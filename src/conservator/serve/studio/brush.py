@@ -16,6 +16,8 @@ from conservator.report.canvas import scaled_mask
 TREAT, PROTECT = "#1d6fe0", "#e8590c"
 """Colours of the brush: what is treated, and what is left alone to the byte. The colour-blind tell them apart, too."""
 
+_ROUNDING = 24  # levels of 255: half-transparent rims lose the most
+
 Strokes = NDArray[np.uint8]
 """(h, w, 4), RGBA: opaque where the brush was."""
 
@@ -32,6 +34,24 @@ def mask_of(layers: Sequence[Strokes], size: tuple[int, int]) -> bytes | None:
     coded = BytesIO()
     Image.fromarray(np.rint(scaled_mask(weight, size) * 255).astype(np.uint8)).save(coded, "PNG", compress_level=1)
     return coded.getvalue()
+
+
+def picture_of(layers: Sequence[Strokes]) -> bytes:
+    """The strokes themselves as a PNG, to be painted on again later."""
+    whole = Image.fromarray(layers[0])
+    for layer in layers[1:]:
+        whole = Image.alpha_composite(whole, Image.fromarray(layer))
+    coded = BytesIO()
+    whole.save(coded, "PNG", compress_level=1)
+    return coded.getvalue()
+
+
+def alike(one: bytes | None, other: bytes | None) -> bool:
+    """Whether two masks were painted by the same strokes: browsers round what they are shown."""
+    if one is None or other is None:
+        return one is other
+    first, second = (np.asarray(Image.open(BytesIO(coded)), np.int16) for coded in (one, other))
+    return first.shape == second.shape and int(np.abs(first - second).max()) <= _ROUNDING
 
 
 def _painted(layers: Sequence[Strokes], blue: bool) -> Mask:

@@ -99,6 +99,11 @@ class Desk:
                 raise failure(job.error)
             return self._version(run, job) if job.state is State.DONE else None
 
+    @property
+    def running(self) -> Run | None:
+        """What has begun and was not settled."""
+        return self._running
+
     def is_latest(self, run: Run) -> bool:
         """Whether nothing has superseded or cancelled a run."""
         return self._running is run

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
+from typing import Any
 
 from conservator.errors import UsageError
 from conservator.plan import Step
@@ -32,6 +33,7 @@ class Draft:
     instruction  plain words
     mask         a picture of the photograph's size as a file's bytes, white is treated; None is everywhere
     lines        the plan
+    strokes      what the mask was painted with, RGBA as a PNG; None for one that was not painted
     """
 
     policy: str = "spatial"
@@ -39,6 +41,7 @@ class Draft:
     instruction: str = ""
     mask: bytes | None = None
     lines: tuple[Line, ...] = ()
+    strokes: bytes | None = None
 
     @property
     def steps(self) -> tuple[Step, ...]:
@@ -57,6 +60,10 @@ class Draft:
         wishes = {"policy": self.policy, "strength": self.strength, "instruction": self.instruction.strip()}
         return RestoreOptions.model_validate(wishes | {"report": True})
 
+    def masked(self, mask: bytes | None, strokes: bytes | None = None) -> Draft:
+        """With another mask, or none."""
+        return replace(self, mask=mask, strokes=strokes)
+
     def planned(self, steps: Iterable[Step]) -> Draft:
         """With these steps, all on, as the plan."""
         return replace(self, lines=tuple(Line(step) for step in steps))
@@ -71,6 +78,12 @@ class Draft:
             raise UsageError(f"a strength of {strength:g}", "a number from 0 to 2", "1 is what the diagnosis says")
         line = self._line(index)
         return self._with(index, replace(line, step=replace(line.step, strength=strength)))
+
+    def given(self, index: int, option: str, value: Any) -> Draft:
+        """With another value of an option of a step's tool; UsageError when it does not take it."""
+        line = self._line(index)
+        options = {**line.step.options, **find(line.step.tool).checked({option: value})}
+        return self._with(index, replace(line, step=replace(line.step, options=options)))
 
     def moved(self, index: int, by: int) -> Draft:
         """With a step earlier (by < 0) or later; at the ends it stays."""
@@ -124,4 +137,6 @@ def _changed_lines(before: tuple[Line, ...], after: tuple[Line, ...]) -> list[st
                 said.append(f"{now.step.tool} switched {'on' if now.on else 'off'}")
             if was.step.strength != now.step.strength:
                 said.append(f"{now.step.tool} at {now.step.strength:g}")
+            given = now.step.options.items() - was.step.options.items()
+            said += [f"{now.step.tool} with {name} {value}" for name, value in sorted(given)]
     return list(dict.fromkeys(said))

@@ -12,6 +12,7 @@ from conservator.serve.jobs import Jobs
 from conservator.serve.studio import show
 from conservator.serve.studio.acts import CANVAS, Acts, Parts
 from conservator.serve.studio.brush import PROTECT, TREAT
+from conservator.serve.studio.desks import Desks
 from conservator.serve.studio.look import THEME
 from conservator.serve.studio.plan import plan_list
 from conservator.tools.added import available
@@ -24,13 +25,21 @@ APPEARANCE: dict[str, Any] = {
 _QUIET: dict[str, Any] = {"show_progress": "hidden", "api_visibility": "private", "concurrency_limit": None}
 _NEWEST: dict[str, Any] = _QUIET | {"trigger_mode": "multiple"}
 
+_KEY = """() => {
+    const digits = () => Array.from(crypto.getRandomValues(new Uint8Array(16)), b => b.toString(16).padStart(2, "0"));
+    return sessionStorage.conservator ??= digits().join("");
+}"""
+"""What a tab is known by: it survives loading the page again, and ends with the tab."""
+
 
 def page(jobs: Jobs) -> gr.Blocks:
     """The page over these jobs, to be mounted."""
     keep = round(jobs.limits.keep_seconds)
     made: dict[str, Any] = {}
+    desks = Desks(jobs)
     with gr.Blocks(title="Conservator Studio", analytics_enabled=False, delete_cache=(600, keep)) as blocks:
-        made["desk"] = gr.State(None, delete_callback=lambda desk: desk is None or desk.close())
+        made["desk"] = gr.State(None, delete_callback=desks.leave)
+        key = gr.Textbox(visible=False)
         made["revision"] = gr.State(0)
         gr.HTML(show.heading())
         with gr.Row():
@@ -46,7 +55,9 @@ def page(jobs: Jobs) -> gr.Blocks:
             with gr.Column(scale=1, min_width=320):
                 undo, redo = _history(made)
         parts = Parts(**made)
-        _wire(Acts(jobs, parts), parts, blocks, restore, rerun, add, unmask, undo, redo)
+        acts = Acts(jobs, desks, parts)
+        blocks.load(acts.begin, key, parts.all, js=_KEY, **_QUIET)
+        _wire(acts, parts, restore, rerun, add, unmask, undo, redo)
     return blocks.queue(api_open=False, default_concurrency_limit=None)
 
 
@@ -111,9 +122,8 @@ def _history(made: dict[str, Any]) -> tuple[gr.Button, gr.Button]:
 
 
 def _wire(
-    acts: Acts, p: Parts, blocks: gr.Blocks, restore: Any, rerun: Any, add: Any, unmask: Any, undo: Any, redo: Any
+    acts: Acts, p: Parts, restore: Any, rerun: Any, add: Any, unmask: Any, undo: Any, redo: Any
 ) -> None:
-    blocks.load(acts.begin, None, p.all, **_QUIET)
     p.photo.upload(acts.open, [p.desk, p.photo], p.all, **_NEWEST)
     wishes = [p.desk, p.policy, p.strength, p.instruction, p.brush]
     restore.click(acts.restore, wishes, p.all, **_NEWEST)

@@ -7,11 +7,13 @@ from typing import Any
 
 import gradio as gr
 
-from conservator.errors import UsageError
+from conservator.errors import ConservatorError, UsageError
 from conservator.report.story import Attempt
 from conservator.serve.studio import show
 from conservator.serve.studio.desk import Desk
 from conservator.serve.studio.draft import Draft, Line
+from conservator.tools.added import find
+from conservator.tools.signature import Option
 
 _QUIET: dict[str, Any] = {"show_progress": "hidden", "api_visibility": "private", "concurrency_limit": None}
 
@@ -55,11 +57,14 @@ def _row(
         strength = gr.Slider(
             0, 2, step.strength, step=0.05, label=f"Strength of step {number}", buttons=[], interactive=True
         )
+        options = [_option(option, step.options.get(name, option.default)) for name, option in _options(step.tool)]
         with gr.Row(elem_classes="moves"):
             earlier = gr.Button("↑ Earlier", size="sm", interactive=index > 0)
             later = gr.Button("↓ Later", size="sm", interactive=number < count)
             gone = gr.Button("✕ Remove", size="sm")
-    for box, edit in ((on, Draft.switched), (strength, Draft.strengthened)):
+    edits: list[tuple[Any, Edit]] = [(on, Draft.switched), (strength, Draft.strengthened)]
+    edits += [(box, _given(name)) for box, (name, _) in zip(options, _options(step.tool), strict=True)]
+    for box, edit in edits:
         box.input(
             lambda now, value, edit=edit: edited(now, edit, index, value), [desk, box], note,
             trigger_mode="always_last", **_QUIET,
@@ -69,6 +74,30 @@ def _row(
             lambda now, drawn, change=change: (edited(now, change), drawn + 1), [desk, revision], [note, revision],
             **_QUIET,
         )  # fmt: skip
+
+
+def _options(tool: str) -> list[tuple[str, Option]]:
+    """Of a tool, by name; none of one that is gone."""
+    try:
+        return list(find(tool).options.items())
+    except ConservatorError:
+        return []
+
+
+def _option(option: Option, value: Any) -> Any:
+    """What an option is set with."""
+    label = option.name.replace("_", " ")
+    if option.type is bool:
+        return gr.Checkbox(value, label=label, interactive=True)
+    if option.choices:
+        return gr.Dropdown(list(option.choices), value=value, label=label, interactive=True)
+    if option.type is str:
+        return gr.Textbox(value, label=label, interactive=True)
+    return gr.Number(value, label=label, precision=0 if option.type is int else None, interactive=True)
+
+
+def _given(option: str) -> Edit:
+    return lambda draft, index, value: draft.given(index, option, value)
 
 
 def _by(index: int, by: int) -> Edit:

@@ -1,0 +1,113 @@
+"""A language model reads instructions: it fills in what the grammar fills in, checked by the same code."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from conservator.agents.endpoint import Endpoint, ask
+from conservator.agents.planner import Data, objects
+from conservator.degradations import NAMES
+from conservator.errors import UsageError
+from conservator.wishes import Wishes, parse
+from conservator.wishes.lexicon import PARTS
+from conservator.wishes.schema import MOST, Wish
+
+MOST_WISHES = 16
+
+INSTRUCTIONS = f"""\
+You turn what somebody wants done to a photograph into data. Only these kinds of damage can be treated:
+{", ".join(NAMES)}.
+A wish has an action: "treat" (remove or reduce it), "limit" (how strongly, without asking for it) or "keep"
+(leave it alone); kinds, none for every kind; an amount from 0 to {MOST:g}, 1 unless they say how strongly ("a little"
+is 0.5); and where, null for everywhere, otherwise words such as {", ".join(PARTS)},
+joined by "and", "in", "except", "left of", "right of", "above", "below", "around".
+Brightening is to treat low_light, sharpening to treat motion_blur and defocus_blur. "said" is the part of the
+text that it comes from, word for word.
+What is none of this, such as another background or a thing removed, goes into "cannot", word for word. Never guess.
+Answer by the tool "answer", or with JSON such as
+{{"wishes": [{{"action": "treat", "kinds": ["rain"], "amount": 1, "where": null, "said": "remove the rain"}}],
+"cannot": []}}
+"""
+
+
+@dataclass(frozen=True)
+class Reading:
+    """What an instruction was understood as, and by whom.
+
+    wishes   for `restore`
+    by       "language model", or "grammar" where that had to step in
+    asked    what a record keeps of the question: model, tokens, seconds, cost, refused answers, error
+    """
+
+    wishes: Wishes
+    by: str
+    asked: Data
+
+
+@dataclass(frozen=True)
+class LanguageReader:
+    """Asks an endpoint, or a model of pydantic-ai's in its place."""
+
+    endpoint: Endpoint
+    model: Any = None
+
+    def __call__(self, instruction: str) -> Reading:
+        """What an instruction asks for. Where no answer holds the grammar reads it, and the reading says so.
+
+        Raises UsageError naming what cannot be done, as the grammar does; ModelMissing without pydantic-ai.
+        """
+        reply = ask(self.endpoint, INSTRUCTIONS, instruction, SCHEMA, _read, lambda data: _checked(data, instruction),
+                    seconds=self.endpoint.seconds, model=self.model)  # fmt: skip
+        asked = {"role": "reader", **reply.to_dict(self.endpoint)}
+        if reply.value is None:
+            return Reading(parse(instruction), "grammar", asked)
+        wishes, cannot = reply.value
+        if cannot:
+            raise UsageError(f"cannot: {'; '.join(cannot)}", "damage, and parts of the picture", "leave it out")
+        return Reading(wishes, "language model", asked)
+
+
+_WISH: Data = {
+    "action": {"type": "string", "enum": ["treat", "limit", "keep"]},
+    "kinds": {"type": "array", "items": {"type": "string", "enum": list(NAMES)}},
+    "amount": {"type": "number", "minimum": 0, "maximum": MOST},
+    "where": {"type": ["string", "null"]},
+    "said": {"type": "string"},
+}
+SCHEMA: Data = {
+    "type": "object",
+    "properties": {
+        "wishes": {
+            "type": "array", "maxItems": MOST_WISHES,
+            "items": {"type": "object", "properties": _WISH, "required": list(_WISH), "additionalProperties": False},
+        },
+        "cannot": {"type": "array", "items": {"type": "string"}},
+    },
+    "required": ["wishes", "cannot"],
+    "additionalProperties": False,
+}  # fmt: skip
+
+
+def _read(text: str) -> Data:
+    for found in objects(text):
+        if isinstance(found, dict) and "wishes" in found:
+            return found
+    raise UsageError(f"no wishes in {text[:80]!r}", 'JSON {"wishes": […], "cannot": […]}')
+
+
+def _checked(data: Any, instruction: str) -> tuple[Wishes, list[str]]:
+    """Wishes that hold, and what cannot be done; every word of both is the instruction's own."""
+    if not isinstance(data, Mapping) or set(data) - {"cannot"} != {"wishes"} or not isinstance(data["wishes"], list):
+        raise UsageError(f"{str(data)[:80]!r}", 'an object {"wishes": […], "cannot": […]}')
+    cannot = data.get("cannot") or []
+    if len(data["wishes"]) > MOST_WISHES or not isinstance(cannot, list):
+        raise UsageError(f"{len(data['wishes'])} wishes", f"at most {MOST_WISHES}, and a list of what cannot be done")
+    wishes = tuple(Wish.from_dict(entry) for entry in data["wishes"])
+    for said in (*(wish.said for wish in wishes), *cannot):
+        if not isinstance(said, str) or not said.strip() or said.lower() not in instruction.lower():
+            raise UsageError(f"{str(said)[:60]!r} is not in the instruction", "its own words")
+    if not wishes and not cannot:
+        raise UsageError("nothing", "a wish, or what cannot be done")
+    return Wishes(wishes), cannot

@@ -5,7 +5,8 @@ import pytest
 
 from conservator.degradations import CELL, DEFOCUS_BLUR, INDEX, NAMES
 from conservator.pixels import disc_evidence
-from conservator.pixels.disc import disc, sharpened
+from conservator.pixels.deconvolution import sharpened
+from conservator.pixels.disc import disc, transfer
 from conservator.pixels.reduce import cell_means
 from conservator.pixels.types import to_pixels, to_samples
 from conservator.synthesis import optics
@@ -136,7 +137,7 @@ def test_a_kernel_is_a_disc_of_its_area():
 
 def test_a_flat_picture_has_nothing_to_sharpen():
     flat = np.full((256, 256, 3), 0.3, np.float32)
-    assert np.abs(sharpened(flat, 4.0, 0.003, 64) - flat).max() < 1e-4
+    assert np.abs(sharpened(flat, transfer(4.0, (256, 256)), 0.003, 64) - flat).max() < 1e-4
 
 
 def test_the_policy_finds_the_tool_for_defocus():

@@ -11,7 +11,7 @@ import pytest
 from PIL import Image
 
 from bench_pictures import clean_pictures, nothing_found, picture
-from conservator.benchmarks import peers, toolbench
+from conservator.benchmarks import deblurring, peers, toolbench
 from conservator.benchmarks.measuring import decibel
 from conservator.benchmarks.photos import photographs, to_bytes, to_unit
 from conservator.benchmarks.results import load_result, table, write_result
@@ -186,3 +186,14 @@ def test_peers_leave_their_input_alone(peer: peers.Peer) -> None:
 
 def test_a_treatment_of_nothing_is_the_input() -> None:
     assert restore(picture(), perceiver=nothing_found).unchanged
+
+
+def test_a_peer_that_is_told_the_kernel_undoes_it() -> None:
+    damages = [Damage("motion_blur", {"path": "one_sided", "radius": 10, "extent": 3.0, "angle": 0.4})]
+    kernel = deblurring.point_spread(damages)
+    assert kernel.sum() == pytest.approx(1) and kernel.min() >= 0 and len(kernel) % 2 == 1
+    clean = to_unit(picture())
+    image = to_bytes(degrade(clean, damages).degraded)
+    for deblurrer in deblurring.DEBLURRERS.values():
+        assert decibel(deblurrer(image, kernel), to_bytes(clean)) > decibel(image, to_bytes(clean)) + 1
+        assert decibel(deblurrer(image, kernel[::-1, ::-1]), to_bytes(clean)) < decibel(image, to_bytes(clean)) + 1

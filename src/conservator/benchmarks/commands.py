@@ -191,11 +191,11 @@ def tools(
 ) -> None:
     """Every tool beside the classical ones a user has, on the same photographs."""
     from conservator.benchmarks.photos import photographs
-    from conservator.benchmarks.toolbench import TASKS, run
+    from conservator.benchmarks.toolbench import TASKS, UNDERWATER, run
 
     bound_threads(threads)
     tasks = [task for task in TASKS if tool in (None, task.tool)]
-    if not tasks:
+    if not tasks and (tool != UNDERWATER.tool or underwater is None):
         raise UsageError(f"--tool {tool}", f"one of {', '.join(dict.fromkeys(task.tool for task in TASKS))}")
     found = run(photographs(clean, limit), underwater=underwater, seed=seed, limit=limit, tasks=tasks, on_row=_tell)
     _finish("tools" if tool is None else f"tools-{tool}", found, seed, output)

@@ -1,8 +1,8 @@
 """Classical corrections that a user has at hand: OpenCV's, scikit-image's, and textbook methods in a few lines.
 
 Peers that have a parameter for how strong the damage is are told the truth about it. Not among them: BM3D, whose
-package may be used for non-commercial purposes only (shrinkage of cosine coefficients is what it was made from); Wiener
-and Richardson–Lucy deconvolution, for there is no deblurring tool to compare them with.
+package may be used for non-commercial purposes only (shrinkage of cosine coefficients is what it was made from).
+Peers that must know the kernel of a blur are in `deblurring`.
 """
 
 from __future__ import annotations
@@ -116,8 +116,17 @@ def repeated(picture: Bytes, scale: int) -> Bytes:
 
 def unsharp(picture: Bytes) -> Bytes:
     """Wide unsharp mask, radius 30 and amount 0.6: the local contrast that photographers give to hazy pictures."""
+    return _unsharp(picture, 30, 0.6)
+
+
+def unsharp_finely(picture: Bytes) -> Bytes:
+    """Unsharp mask of radius 2 and amount 1: what photo editors offer against blur."""
+    return _unsharp(picture, 2, 1)
+
+
+def _unsharp(picture: Bytes, radius: float, amount: float) -> Bytes:
     pixels = to_unit(picture)
-    return to_bytes(pixels + np.float32(0.6) * (pixels - cv2.GaussianBlur(pixels, (0, 0), 30)))
+    return to_bytes(pixels + np.float32(amount) * (pixels - cv2.GaussianBlur(pixels, (0, 0), radius)))
 
 
 def dark_channel(picture: Bytes) -> Bytes:

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 TITLE = "Memory: a stream of similar photographs"
 
 UNTREATED = {"motion_blur", "low_resolution"}
-"""Kinds that no tool treats: in a roll with them there is less to remember."""
+"""Kinds that no tool treats, or only where the picture shows how: in a roll with them there is less to remember."""
 
 ROLLS = {
     "camera": tuple((*scene, "noise", "jpeg") for scene in ((), ("rain",), ("haze",), ("low_light",))),

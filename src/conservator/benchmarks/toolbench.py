@@ -21,6 +21,7 @@ from PIL.Image import Resampling
 
 from conservator.benchmarks import peers
 from conservator.benchmarks.brackets import clahe, gamma
+from conservator.benchmarks.deblurring import DEBLURRERS, Deblurrer, point_spread
 from conservator.benchmarks.measuring import BEST, OnRow, compared, result_of
 from conservator.benchmarks.noise_pairs import pairs
 from conservator.benchmarks.peers import Peer
@@ -51,6 +52,7 @@ class Case:
     before    as large as the truth
     severity  float32 (D, h, w), None where nobody knows it
     small     what everybody is given where the task is to enlarge; `before` is then the same, zoomed
+    damages   what was inflicted, where that is known
     """
 
     photo: str
@@ -58,6 +60,7 @@ class Case:
     truth: Bytes
     severity: Maps | None = None
     small: Bytes | None = None
+    damages: Sequence[Damage] = ()
 
     @property
     def given(self) -> Bytes:
@@ -72,8 +75,9 @@ Contestant: TypeAlias = Callable[[Case], Bytes]
 class Task:
     """One kind and strength of damage, the tool for it, and the tool's classical peers.
 
-    draw   damages of a clean photograph; None where the photographs came damaged, or small
-    scale  how many times a small photograph is to be enlarged
+    draw        damages of a clean photograph; None where the photographs came damaged, or small
+    scale       how many times a small photograph is to be enlarged
+    deblurrers  peers that are told the kernel
     """
 
     name: str
@@ -81,6 +85,7 @@ class Task:
     draw: Draw | None
     peers: Mapping[str, Peer] = field(default_factory=dict)
     scale: int = 1
+    deblurrers: Mapping[str, Deblurrer] = field(default_factory=dict)
 
 
 def noise(sigma: float) -> Task:
@@ -97,6 +102,21 @@ def jpeg(quality: int) -> Task:
     """One compression, chroma halved. Without a deblocker most people leave it as it is: the input is a peer."""
     classics = {"bilateral": peers.bilateral(10), "total variation": peers.total_variation(10)}
     return Task(f"JPEG, quality {quality}", "dejpeg", _given("jpeg", quality=quality), classics)
+
+
+def blur(name: str, tool: str, draw: Draw) -> Task:
+    """Blur over the frame. What people have that need not be told the kernel is an unsharp mask."""
+    return Task(name, tool, draw, {"unsharp mask": peers.unsharp_finely}, deblurrers=DEBLURRERS)
+
+
+def movement(path: str) -> Draw:
+    """A straight or curved path of 5 to 20 px."""
+
+    def draw(rng: np.random.Generator) -> list[Damage]:
+        extent, angle = float(np.exp(rng.uniform(np.log(5), np.log(20)))), float(rng.uniform(0, np.pi))
+        return [Damage("motion_blur", {"path": path, "extent": extent, "angle": angle}, int(rng.integers(2**31)))]
+
+    return draw
 
 
 def cast(degrees: float) -> Task:
@@ -137,6 +157,10 @@ TASKS = (
     ),
     Task("low light", "low_light", _preset("low_light"), EXPOSURE),
     Task("over-exposure", "over_exposure", _preset("over_exposure"), EXPOSURE),
+    blur("motion, AgenticIR's", "motion_deblur", _preset("motion_blur")),
+    blur("motion, straight", "motion_deblur", movement("line")),
+    blur("motion, curved", "motion_deblur", movement("curve")),
+    blur("out of focus", "defocus_deblur", _preset("defocus_blur")),
     *(cast(degrees) for degrees in (0, 5, 10, 20)),
     Task("scratches", "scratches", _preset("scratches"), {"median": peers.median, "top hats + Telea": peers.top_hats}),
     *(enlarging(scale) for scale in (2, 3, 4)),
@@ -209,8 +233,9 @@ def _damaged(task: Task, photos: Sequence[Path], seed: int) -> Iterator[Case]:
     assert task.draw is not None
     for index, path in enumerate(photos):
         # Seed and photograph alone: strengths of one damage share their noise, and a limit changes nothing.
-        sample = degrade(to_unit(read(path)), task.draw(np.random.default_rng((seed, index))))
-        yield Case(path.name, to_bytes(sample.degraded), to_bytes(sample.clean), sample.truth)
+        damages = task.draw(np.random.default_rng((seed, index)))
+        sample = degrade(to_unit(read(path)), damages)
+        yield Case(path.name, to_bytes(sample.degraded), to_bytes(sample.clean), sample.truth, damages=damages)
 
 
 def _small(task: Task, photos: Sequence[Path]) -> Iterator[Case]:
@@ -230,6 +255,7 @@ def _pairs(folder: Path, limit: int | None) -> Iterator[Case]:
 def _contest(task: Task, cases: Sequence[Case], ours: Mapping[str, Contestant]) -> Iterator[Row]:
     """Rows of every case and contestant; each contestant runs once before it is timed, for networks must be loaded."""
     classics = {name: _of_picture(peer) for name, peer in task.peers.items()}
+    classics |= {name: _told_kernel(deblurrer) for name, deblurrer in task.deblurrers.items()}
     everybody: dict[str, Contestant] = {INPUT: lambda case: case.before, **ours, **classics}
     for contestant in everybody.values():
         contestant(cases[0])
@@ -250,6 +276,10 @@ def _contest(task: Task, cases: Sequence[Case], ours: Mapping[str, Contestant]) 
 
 def _of_picture(peer: Peer) -> Contestant:
     return lambda case: peer(case.given)
+
+
+def _told_kernel(deblurrer: Deblurrer) -> Contestant:
+    return lambda case: deblurrer(case.given, point_spread(case.damages))
 
 
 def _luma_db(picture: Bytes, truth: Bytes, border: int) -> float:

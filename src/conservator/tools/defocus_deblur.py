@@ -16,7 +16,8 @@ from scipy import fft
 
 from conservator.degradations import DEFOCUS_BLUR, INDEX
 from conservator.models.runtime import thread_limit
-from conservator.pixels.disc import disc, sharpened
+from conservator.pixels.deconvolution import blurred_along, sharpened, wholly_blurred
+from conservator.pixels.disc import disc, transfer
 from conservator.pixels.disc_evidence import RADII, RINGS, SIDE, Evidence, find, ring_powers
 from conservator.pixels.types import Maps, Mask, Pixels
 from conservator.tools.card import Kind, tool
@@ -35,15 +36,6 @@ RINGING = 1.6
 """Radius in px per STEP of margin that deconvolution sees: ripples reach as far as their zero is narrow."""
 
 LUMA = np.array([0.299, 0.587, 0.114], np.float32)
-
-PRESENT = 0.25
-"""Least severity of a blurred region, half a pixel of radius."""
-
-AROUND = (63, 63)
-"""Window in px whose severity a pixel's is compared with."""
-
-PARTLY = (0.5, 0.85)
-"""Share of the severity around it at which a pixel starts to be sharpened, and from which on it is in full."""
 
 APART = (0.15, 0.4)
 """Difference in log severity up to which a pixel is sharpened as the blocks around it are, and from which on not."""
@@ -95,7 +87,7 @@ def defocus_deblur(pixels: Pixels, severity: Maps, survey: Maps) -> Pixels:
 
 
 def _refocused(pixels: Pixels, amount: Mask) -> Pixels:
-    result, force = pixels.copy(), _force(amount)
+    result, force = pixels.copy(), wholly_blurred(amount)
     discs = _discs(pixels @ LUMA, amount, force)
     if discs is None or not discs.trust.any():
         return result
@@ -105,17 +97,11 @@ def _refocused(pixels: Pixels, amount: Mask) -> Pixels:
         box = _box(here, amount.shape, margin)
         if box is not None:
             share = force[box] * _agreeing(amount[box], here, discs.severity, box)
-            blurred = _blurred(pixels[box], force[box], float(RADII[radius]))
-            sharp = sharpened(blurred, float(RADII[radius]), float(DOUBTS[doubt]), margin)
+            blurred = blurred_along(pixels[box], force[box], disc(RADII[radius]))
+            response = transfer(float(RADII[radius]), blurred.shape[:2])
+            sharp = sharpened(blurred, response, float(DOUBTS[doubt]), margin)
             result[box] += share[..., None] * (sharp - pixels[box])
     return result
-
-
-def _force(amount: Mask) -> Mask:
-    """Where a pixel is all blurred, (H, W) in [0, 1]: at a soft border, sharp and blurred lie on top of each other."""
-    level = cv2.blur(amount**3, AROUND) / np.maximum(cv2.blur(amount**2, AROUND), 1e-6)
-    share = amount / np.maximum(level, PRESENT)
-    return np.asarray(np.clip((share - PARTLY[0]) / (PARTLY[1] - PARTLY[0]), 0, 1), np.float32)
 
 
 def _agreeing(amount: Mask, trust: Mask, severity: Mask, box: tuple[slice, slice]) -> Mask:
@@ -124,13 +110,6 @@ def _agreeing(amount: Mask, trust: Mask, severity: Mask, box: tuple[slice, slice
     expected = _spread(trust * severity, box) / np.maximum(share, 1e-6)
     apart = np.abs(np.log(np.maximum(amount, 1e-6) / np.maximum(expected, 1e-6)))
     return np.asarray(share * np.clip((APART[1] - apart) / (APART[1] - APART[0]), 0, 1), np.float32)
-
-
-def _blurred(pixels: Pixels, force: Mask, radius: float) -> Pixels:
-    """The pixels with what is sharp among them blurred along: its edges would ring far into the blurred region."""
-    if force.min() >= 1:
-        return pixels
-    return np.asarray(pixels + (1 - force[..., None]) * (cv2.filter2D(pixels, -1, disc(radius)) - pixels), np.float32)
 
 
 def _box(grid: Mask, size: tuple[int, ...], margin: int) -> tuple[slice, slice] | None:

@@ -34,10 +34,15 @@ EVERYWHERE = (0.5, 0.25)
 file's, and those are seed and grow then: many cells that are half sure are sure together. No clean photograph held out
 comes near (its median reaches 0.3), and none with a clean region."""
 
-SMALLEST = 12
-"""Fewest sure cells of a treated patch: 12 cells are 28 × 28 px, below which a detection is a speck."""
+FAINT = 0.7
+"""Share of the least severity from which it is treated then: from σ 3 on, not 6. All over a frame it is not texture."""
 
-SMALLEST_SHARE = 0.012
+SMALLEST = MappingProxyType({"rain": 40})
+USUAL_SMALLEST = 12
+"""Fewest sure cells of a treated patch: 12 cells are 28 × 28 px, below which a detection is a speck. A few leaves or
+letters pass for rain."""
+
+SMALLEST_SHARE = 0.04
 """Least share of the frame that must be surely hazy or wrongly exposed: a real veil shows in many places."""
 
 
@@ -66,16 +71,16 @@ class Gate:
         """
         from scipy import ndimage
 
-        low, high = self.grow[kind], self.seed[kind]
+        low, high, least = self.grow[kind], self.seed[kind], BY_NAME[kind].threshold
         if kind in (NOISE.name, JPEG.name) and _everywhere(presence):
-            high, low = EVERYWHERE
-        candidate = (presence >= min(low, high)) & (severity >= BY_NAME[kind].threshold)
+            (high, low), least = EVERYWHERE, FAINT * least
+        candidate = (presence >= min(low, high)) & (severity >= least)
         labels, count = ndimage.label(candidate, np.ones((3, 3)))
         if not count:
             return np.zeros_like(severity)
         sure = np.bincount(labels[presence >= high], minlength=count + 1)
         frame = BY_NAME[kind].sight is Sight.FRAME
-        fewest = max(SMALLEST, SMALLEST_SHARE * presence.size) if frame else SMALLEST
+        fewest = SMALLEST_SHARE * presence.size if frame else SMALLEST.get(kind, USUAL_SMALLEST)
         keep: NDArray[np.bool_] = sure >= min(fewest, presence.size // 2 + 1)
         keep[0] = False
         amount = severity * presence if frame else severity

@@ -55,6 +55,25 @@ def test_large_frames_are_sampled_and_agree_with_a_full_look(photo, monkeypatch)
     assert np.abs(sampled[severity] - everywhere[severity]).mean() < 0.05
 
 
+def test_noise_that_is_half_sure_everywhere_is_the_whole_frames():
+    gate, severity = Gate.calibrated(), np.full((30, 40), 0.4, np.float32)
+    half_sure = np.full((30, 40), 0.6, np.float32)
+    assert gate.decide("noise", half_sure, severity).all()
+    assert gate.decide("noise", half_sure, np.full_like(severity, 0.22)).all(), "faint, but all over the frame"
+    half_sure[:, :4] = 0.05  # a clean strip: now it is in places, and nowhere sure
+    assert not gate.decide("noise", half_sure, severity).any()
+    assert not gate.decide("rain", np.full((30, 40), 0.6, np.float32), severity).any(), "rain is in places"
+
+
+def test_a_veil_is_believed_where_much_of_the_frame_is_sure():
+    gate, severity = Gate.calibrated(), np.full((30, 40), 0.5, np.float32)
+    presence = np.full((30, 40), 0.5, np.float32)
+    presence[:5, :5] = 0.97  # 2 % of the frame
+    assert not gate.decide("haze", presence, severity).any()
+    presence[:10, :10] = 0.97  # 8 %
+    assert gate.decide("haze", presence, severity).all()
+
+
 def test_the_gate_needs_a_sure_patch_and_spreads_from_it():
     gate = Gate({"noise": 0.9}, {"noise": 0.5})
     presence = np.zeros((20, 30), np.float32)

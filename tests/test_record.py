@@ -9,6 +9,7 @@ from conservator.cache import Cache, key_of
 from conservator.errors import InputError, OutputError, UsageError
 from conservator.plan import CannotTreat, Plan, Step
 from conservator.record import SCHEMA, Ledger, Record
+from conservator.treatment import restore
 
 
 def test_events_reach_file_and_listener_as_they_happen(tmp_path):
@@ -36,7 +37,7 @@ def test_a_ledger_that_cannot_be_written_is_refused(tmp_path):
 
 
 def test_a_record_survives_the_trip_through_a_file(tmp_path):
-    data = {"schema": SCHEMA, "input": {}, "output": {}, "plan": [], "call": {}, "name": "señal 雨"}
+    data = {**restore(np.full((32, 32, 3), 128, np.uint8)).record.to_dict(), "name": "señal 雨"}
     path = tmp_path / "record.json"
     path.write_text(Record(data).to_json(), encoding="utf-8")
     assert Record.load(path).to_dict() == data

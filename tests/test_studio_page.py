@@ -107,9 +107,7 @@ def test_a_plan_is_edited_and_only_what_follows_is_computed(page: Browser, serve
     page.find("#rerun").click()
     page.says("#status", "Version 2: 2 steps (1 reused, 1 computed)")
 
-    strength = page.find("input[type=number][aria-label*='step 2']")
-    strength.send_keys(Keys.CONTROL, "a")
-    strength.send_keys("0.5", Keys.ENTER)
+    fill(page, "input[type=number][aria-label*='step 2']", "0.5")
     page.says("#note", "white_balance at 0.5")
     page.find("#rerun").click()
     page.says("#status", "Version 3: 2 steps (1 reused, 1 computed)")
@@ -124,15 +122,20 @@ def test_a_plan_is_edited_and_only_what_follows_is_computed(page: Browser, serve
     assert downloaded(page, server, "record").startswith(b"{") and b"<html" in downloaded(page, server, "report")
     assert page.find("#versions label:has(input:checked)").text.startswith("3 ·")
     add(page, "denoise")
-    grain = page.find("input[aria-label='keep grain']")
-    grain.send_keys(Keys.CONTROL, "a")
-    grain.send_keys("0.5", Keys.ENTER)
+    fill(page, "input[aria-label='keep grain']", "0.5")
     page.says("#note", "denoise added")
     page.find("#rerun").click()
     page.says("#status", "Version 5: 3 steps")
     plan = json.loads(downloaded(page, server, "record"))["plan"]
     assert [step["options"] for step in plan].count({"keep_grain": 0.5}) == 1
     assert page.requested() == {server.url.removeprefix("http://")}
+
+
+def fill(page: Browser, selector: str, text: str) -> None:
+    """Type over what a field holds."""
+    field = page.find(selector)
+    field.send_keys(Keys.CONTROL, "a")
+    field.send_keys(text, Keys.ENTER)
 
 
 def add(page: Browser, tool: str) -> None:
@@ -189,9 +192,7 @@ def test_a_page_that_is_loaded_again_is_as_it_was(page: Browser, server: Loopbac
     page.says("#status", "Version 1")
     first = downloaded(page, server, "result")
     page.find(".step input[type=checkbox]")
-    strength = page.find("input[type=number][aria-label*='step 1']")
-    strength.send_keys(Keys.CONTROL, "a")
-    strength.send_keys("0.5", Keys.ENTER)
+    fill(page, "input[type=number][aria-label*='step 1']", "0.5")
     page.says("#note", "at 0.5")
     page.find("#rerun").click()
     page.says("#status", "Version 2")

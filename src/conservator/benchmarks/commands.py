@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -151,10 +153,8 @@ def perception(
 ) -> None:
     """Severity maps and regions against the truth, kind by kind."""
     from conservator.benchmarks.perception import run
-    from conservator.benchmarks.photos import photographs
 
-    bound_threads(threads)
-    _finish("perception", run(photographs(clean, limit), seed=seed, on_row=_tell), seed, output)
+    _measure("perception", run, clean, limit, threads, seed, output)
 
 
 @app.command()
@@ -205,10 +205,8 @@ def tools(
 def critic(clean: Clean, seed: Seed = 0, limit: Limit = None, threads: Threads = None, output: Output = None) -> None:
     """Critics on outcomes of classical tools: ranking, calibration, and what they would keep."""
     from conservator.benchmarks.criticbench import run
-    from conservator.benchmarks.photos import photographs
 
-    bound_threads(threads)
-    _finish("critic", run(photographs(clean, limit), seed=seed, on_row=_tell), seed, output)
+    _measure("critic", run, clean, limit, threads, seed, output)
 
 
 @app.command()
@@ -246,10 +244,8 @@ def masks(
 def text(clean: Clean, seed: Seed = 0, limit: Limit = None, threads: Threads = None, output: Output = None) -> None:
     """Lines of text over photographs: found, and seen where there are none; with CONSERVATOR_TEXT a network besides."""
     from conservator.benchmarks.lettering import run
-    from conservator.benchmarks.photos import photographs
 
-    bound_threads(threads)
-    _finish("text", run(photographs(clean, limit), seed=seed, on_row=_tell), seed, output)
+    _measure("text", run, clean, limit, threads, seed, output)
 
 
 @app.command()
@@ -257,21 +253,17 @@ def eyes(clean: Clean, seed: Seed = 0, limit: Limit = None, threads: Threads = N
     """The language model that CONSERVATOR_LLM_URL names, asked about damage that is known; it is shown the pictures."""
     from conservator.agents.endpoint import Endpoint
     from conservator.benchmarks.eyesbench import run
-    from conservator.benchmarks.photos import photographs
 
-    bound_threads(threads)
-    _finish("eyes", run(photographs(clean, limit), Endpoint.from_environment(), seed=seed, on_row=_tell), seed, output)
+    _measure("eyes", partial(run, endpoint=Endpoint.from_environment()), clean, limit, threads, seed, output)
 
 
 @app.command()
 def llm(clean: Clean, seed: Seed = 0, limit: Limit = None, threads: Threads = None, output: Output = None) -> None:
     """The language model that CONSERVATOR_LLM_URL names, as planner and as reader of instructions."""
     from conservator.agents.endpoint import Endpoint
-    from conservator.benchmarks.photos import photographs
     from conservator.benchmarks.planners import run
 
-    bound_threads(threads)
-    _finish("llm", run(photographs(clean, limit), Endpoint.from_environment(), seed=seed, on_row=_tell), seed, output)
+    _measure("llm", partial(run, endpoint=Endpoint.from_environment()), clean, limit, threads, seed, output)
 
 
 @app.command()
@@ -440,6 +432,17 @@ def _tell(row: dict[str, Any]) -> None:
     names = " ".join(str(row[key]) for key in keys if key in row)
     gain = f" {row['gain_db']:+.2f} dB" if "gain_db" in row else ""
     typer.echo(f"{names}{gain} {' '.join(row.get('treated', ()))}".rstrip(), err=True)
+
+
+def _measure(
+    name: str, run: Callable[..., Findings], clean: Path, limit: int | None, threads: int | None, seed: int,
+    output: Path | None,
+) -> None:  # fmt: skip
+    """Run a benchmark that needs photographs and a seed, and nothing else."""
+    from conservator.benchmarks.photos import photographs
+
+    bound_threads(threads)
+    _finish(name, run(photographs(clean, limit), seed=seed, on_row=_tell), seed, output)
 
 
 def _finish(name: str, found: Findings, seed: int | None, output: Path | None) -> None:

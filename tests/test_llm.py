@@ -108,7 +108,7 @@ def test_the_schema_that_a_model_is_held_to_names_what_there_is() -> None:
 def test_a_model_that_knows_no_calls_is_asked_for_text() -> None:
     with serving(text(FLAT)) as server:
         one = treated("noise", "haze")
-        llm(one, server.planner(calls=False))
+        llm(one, server.planner(calls="text"))
     assert "tools" not in server.asked[0] and plan(one) == ["dehaze", "denoise"]
 
 
@@ -226,7 +226,7 @@ def test_a_flat_plan_that_lacks_its_end_is_refused() -> None:
     """Its first lines would pass for a plan of one step."""
     with serving(Streamed(text(FLAT), -6), text(FLAT)) as server:
         one = treated("noise", "haze")
-        llm(one, server.planner(stream=True, calls=False))
+        llm(one, server.planner(stream=True, calls="text"))
     assert plan(one) == ["dehaze", "denoise"] and "cut short" in asked(one)["refused"][0]["why"]
 
 

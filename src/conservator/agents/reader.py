@@ -6,15 +6,20 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from conservator.agents.endpoint import Endpoint, ask
+from conservator.agents.endpoint import Endpoint, Reply, ask
 from conservator.agents.planner import Data, objects
 from conservator.degradations import NAMES
 from conservator.errors import UsageError
+from conservator.record import Ledger
 from conservator.wishes import Wishes, parse
 from conservator.wishes.lexicon import PARTS
 from conservator.wishes.schema import MOST, Wish
 
 MOST_WISHES = 16
+MODEL, GRAMMAR = "language model", "grammar"
+
+Answer = tuple[Wishes, list[str]]
+"""Wishes, and what cannot be done, in the instruction's own words."""
 
 INSTRUCTIONS = f"""\
 You turn what somebody wants done to a photograph into data. Only these kinds of damage can be treated:
@@ -36,14 +41,22 @@ Answer by the tool "answer", or with JSON such as
 class Reading:
     """What an instruction was understood as, and by whom.
 
-    wishes   for `restore`
-    by       "language model", or "grammar" where that had to step in
+    said     the instruction
+    wishes   what it asks for
+    by       MODEL, or GRAMMAR where that had to step in
     asked    what a record keeps of the question: model, tokens, seconds, cost, refused answers, error
     """
 
+    said: str
     wishes: Wishes
     by: str
     asked: Data
+
+    def tell(self, ledger: Ledger) -> None:
+        """Write down who was asked, and who read in the end."""
+        ledger.add("asked", wishes=self.wishes.to_dict()["wishes"], by=self.by, **self.asked)
+        if self.by == GRAMMAR:
+            ledger.add("fell_back", to=GRAMMAR, reason="the language model gave no answer that holds")
 
 
 @dataclass(frozen=True)
@@ -58,15 +71,30 @@ class LanguageReader:
 
         Raises UsageError naming what cannot be done, as the grammar does; ModelMissing without pydantic-ai.
         """
-        reply = ask(self.endpoint, INSTRUCTIONS, instruction, SCHEMA, _read, lambda data: _checked(data, instruction),
-                    seconds=self.endpoint.seconds, model=self.model)  # fmt: skip
+        return self.reading(instruction, self.ask(instruction))
+
+    def ask(self, instruction: str) -> Reply[Answer]:
+        """What the model makes of it: wishes, and what it calls impossible; both hold, or there is no value."""
+        return ask(self.endpoint, INSTRUCTIONS, instruction, SCHEMA, _read, lambda data: _checked(data, instruction),
+                   seconds=self.endpoint.seconds, model=self.model)  # fmt: skip
+
+    def reading(self, instruction: str, reply: Reply[Answer]) -> Reading:
+        """What follows from a reply; see `__call__`."""
         asked = {"role": "reader", **reply.to_dict(self.endpoint)}
         if reply.value is None:
-            return Reading(parse(instruction), "grammar", asked)
+            return Reading(instruction, _parsed(instruction, str(reply.error)), GRAMMAR, asked)
         wishes, cannot = reply.value
         if cannot:
             raise UsageError(f"cannot: {'; '.join(cannot)}", "damage, and parts of the picture", "leave it out")
-        return Reading(wishes, "language model", asked)
+        return Reading(instruction, wishes, MODEL, asked)
+
+
+def _parsed(instruction: str, error: str) -> Wishes:
+    try:
+        return parse(instruction)
+    except UsageError as refused:  # nobody should look for the reason in the words alone
+        fix = f"read by the grammar, for the language model gave no answer that holds: {error}"
+        raise UsageError(refused.got, refused.wanted, fix) from refused
 
 
 _WISH: Data = {
@@ -97,7 +125,7 @@ def _read(text: str) -> Data:
     raise UsageError(f"no wishes in {text[:80]!r}", 'JSON {"wishes": […], "cannot": […]}')
 
 
-def _checked(data: Any, instruction: str) -> tuple[Wishes, list[str]]:
+def _checked(data: Any, instruction: str) -> Answer:
     """Wishes that hold, and what cannot be done; every word of both is the instruction's own."""
     if not isinstance(data, Mapping) or set(data) - {"cannot"} != {"wishes"} or not isinstance(data["wishes"], list):
         raise UsageError(f"{str(data)[:80]!r}", 'an object {"wishes": […], "cannot": […]}')

@@ -112,6 +112,21 @@ def test_a_model_that_knows_no_calls_is_asked_for_text() -> None:
     assert "tools" not in server.asked[0] and plan(one) == ["dehaze", "denoise"]
 
 
+def test_a_server_that_can_holds_the_model_to_the_schema() -> None:
+    with serving(text(steps(DENOISE | {"strength": 9})), text(steps(DEHAZE, DENOISE))) as server:
+        one = treated("noise", "haze")
+        llm(one, server.planner(calls="schema"))
+    assert "tools" not in server.asked[0] and plan(one) == ["dehaze", "denoise"] and len(asked(one)["refused"]) == 1
+    held = server.asked[0]["response_format"]
+    step = held["json_schema"]["schema"]["properties"]["steps"]["items"]["properties"]
+    assert held["type"] == "json_schema" and set(step["tool"]["enum"]) == {"denoise", "dehaze"}
+    assert step["regions"]["items"]["enum"][:3] == ["whole", "everywhere", "r1"]
+    with serving((400, '{"error": {"message": "response_format is not supported"}}')) as server:
+        two = treated("noise")
+        llm(two, server.planner(calls="schema"))
+    assert plan(two) == ["denoise"] and fell_back(two) and "not supported" in asked(two)["error"]
+
+
 WRONG = {
     "unknown tool": steps({"tool": "delete_files", "treats": ["noise"]}),
     "tool for another kind": steps({"tool": "denoise", "treats": ["haze"]}),

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 import pytest
 from PIL import Image
+from PIL.PngImagePlugin import PngInfo
 
 import conservator
 from channels import healer, moves, photo, plan, session
@@ -334,14 +335,21 @@ ORDERS = (
 TAGS = {"ImageDescription": 0x010E, "Artist": 0x013B, "Copyright": 0x8298, "Software": 0x0131, "XPComment": 0x9C9C}
 
 
-@pytest.mark.parametrize("tag", [*TAGS, "file name"])
+TEXTS = {"PNG text": "Comment", "XMP": "XML:com.adobe.xmp"}
+
+
+@pytest.mark.parametrize("tag", [*TAGS, *TEXTS, "file name"])
 @pytest.mark.parametrize("said", ORDERS)
 def test_nothing_that_came_with_a_photograph_changes_what_is_asked(said: str, tag: str, tmp_path: Path) -> None:
     exif = Image.Exif()
     if tag in TAGS:
         exif[TAGS[tag]] = said.encode("utf-16-le") if tag.startswith("XP") else said.encode().decode("latin-1")
+    texts = PngInfo()
+    if tag in TEXTS:
+        texts.add_itxt(TEXTS[tag], said)
     name = said.replace("/", "_").replace("\n", " ")[:60] if tag == "file name" else "photo"
-    Image.fromarray((photo("noise", "haze").samples // 257).astype(np.uint8)).save(tmp_path / f"{name}.png", exif=exif)
+    picture = Image.fromarray((photo("noise", "haze").samples // 257).astype(np.uint8))
+    picture.save(tmp_path / f"{name}.png", exif=exif, pnginfo=texts)
     one = session(conservator.open_photo(tmp_path / f"{name}.png"), *(healer(f"de{kind}", [kind]) for kind in KINDS))
     assert facts(one) == facts(treated("noise", "haze")) and schema(one) == schema(treated("noise", "haze"))
 

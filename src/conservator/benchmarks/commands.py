@@ -256,7 +256,8 @@ def text(
     from conservator.benchmarks.lettering import Hand, run
 
     hand = Hand(tuple(font or ()), tilt, faintest)
-    _measure("text", partial(run, hand=hand), clean, limit, threads, seed, output, skip)
+    name = "text" if (hand, skip) == (Hand(), 0) else "text-held-out"
+    _measure(name, partial(run, hand=hand), clean, limit, threads, seed, output, skip)
 
 
 @app.command()

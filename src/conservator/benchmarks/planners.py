@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from functools import partial
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -48,7 +49,7 @@ def run(
 ) -> Findings:
     """Plan for every photograph and read every instruction; `model` stands in for the endpoint's."""
     rows: list[Row] = []
-    for row in (*_read(endpoint, model), *_planned(photos, endpoint, seed, model)):
+    for row in chain(_read(endpoint, model), _planned(photos, endpoint, seed, model)):
         rows.append(row)
         if on_row is not None:
             on_row(row)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -12,10 +12,11 @@ from conservator.degradations import NAMES
 from conservator.errors import UsageError
 from conservator.record import Ledger
 from conservator.wishes import Wishes, parse
-from conservator.wishes.lexicon import PARTS
+from conservator.wishes.lexicon import PARTS, Role, words
 from conservator.wishes.schema import MOST, Wish
 
 MOST_WISHES = 16
+_IDLE = frozenset({Role.FILLER, Role.WHOLE, Role.AND, Role.BUT, Role.STOP, Role.OPEN, Role.CLOSE})
 MODEL, GRAMMAR = "language model", "grammar"
 
 Answer = tuple[Wishes, list[str]]
@@ -30,7 +31,8 @@ is 0.5); and where, null for everywhere, otherwise words such as {", ".join(PART
 joined by "and", "in", "except", "left of", "right of", "above", "below", "around".
 Brightening is to treat low_light, sharpening to treat motion_blur and defocus_blur. "said" is the part of the
 text that it comes from, word for word.
-What is none of this, such as another background or a thing removed, goes into "cannot", word for word. Never guess.
+What is none of this, such as another background or a thing removed, goes into "cannot", word for word. Never guess,
+and pass over nothing: all of the text is in a "said" or in "cannot".
 Answer by the tool "answer", or with JSON such as
 {{"wishes": [{{"action": "treat", "kinds": ["rain"], "amount": 1, "where": null, "said": "remove the rain"}}],
 "cannot": []}}
@@ -126,16 +128,29 @@ def _read(text: str) -> Data:
 
 
 def _checked(data: Any, instruction: str) -> Answer:
-    """Wishes that hold, and what cannot be done; every word of both is the instruction's own."""
+    """Wishes that hold, and what cannot be done: in the instruction's own words, none of which is passed over."""
     if not isinstance(data, Mapping) or set(data) - {"cannot"} != {"wishes"} or not isinstance(data["wishes"], list):
         raise UsageError(f"{str(data)[:80]!r}", 'an object {"wishes": […], "cannot": […]}')
     cannot = data.get("cannot") or []
     if len(data["wishes"]) > MOST_WISHES or not isinstance(cannot, list):
         raise UsageError(f"{len(data['wishes'])} wishes", f"at most {MOST_WISHES}, and a list of what cannot be done")
     wishes = tuple(Wish.from_dict(entry) for entry in data["wishes"])
-    for said in (*(wish.said for wish in wishes), *cannot):
+    parts = [*(wish.said for wish in wishes), *cannot]
+    for said in parts:
         if not isinstance(said, str) or not said.strip() or said.lower() not in instruction.lower():
             raise UsageError(f"{str(said)[:60]!r} is not in the instruction", "its own words")
-    if not wishes and not cannot:
-        raise UsageError("nothing", "a wish, or what cannot be done")
+    if passed := _passed_over(instruction, parts):
+        raise UsageError(f"nothing is said of {passed!r}", 'a wish whose "said" has it, or its words in "cannot"')
+    for wish in wishes:
+        named = {kind for word in words(wish.said) if word.role in (Role.DAMAGE, Role.CURE) for kind in word.value}
+        if named and wish.kinds and not named & set(wish.kinds):
+            raise UsageError(f"{', '.join(wish.kinds)} for {wish.said!r}", ", ".join(sorted(named)))
     return Wishes(wishes), cannot
+
+
+def _passed_over(instruction: str, parts: Iterable[str]) -> str:
+    """The words of an instruction that none of its parts has, but for those that ask for nothing."""
+    rest = instruction.lower()
+    for part in sorted(parts, key=len, reverse=True):
+        rest = rest.replace(part.lower(), ",")
+    return " ".join(word.text for word in words(rest) if word.role not in _IDLE)

@@ -75,6 +75,14 @@ def test_a_record_replays_to_the_same_samples(tmp_path, photo):
         replay(file, other)
 
 
+def test_a_record_replays_with_as_many_threads_as_it_was_made_with(photo):
+    made = restore(photo, instruction="remove the noise", threads=1).record
+    assert replay(made, photo).record.data["call"]["threads"] == 1
+    foreign = {**made.data, "call": made.data["call"] | {"threads": 64}, "output": {"sha256": "0" * 64}}
+    with pytest.raises(UsageError, match="64 cores"):
+        replay(Record(foreign), photo)
+
+
 def test_a_record_says_everything_and_is_json(treatment):
     data = json.loads(treatment.record.to_json())
     assert data["schema"] == 1

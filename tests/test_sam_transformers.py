@@ -181,7 +181,7 @@ def test_edgetam_is_read_from_a_folder_and_from_its_export(tmp_path: Path) -> No
     one, two = (source_named(f"sam:{tmp_path / name}") for name in ("folder", "onnx"))
     shown = Prompt(points=((60.0, 30.0, True), (10.0, 80.0, False)))
     left, right = one.find(pictured(), shown), two.find(pictured(), shown)
-    assert len(left) == len(right) == 3 and np.ptp(left[0].mask) > 0.01
+    assert 1 <= len(left) == len(right) <= 3 and np.ptp(left[0].mask) > 0.01
     for a, b in zip(left, right, strict=True):
         assert np.abs(a.mask - b.mask).max() < 1e-3 and abs(a.confidence - b.confidence) < 1e-4
 

@@ -163,8 +163,8 @@ def test_a_box_is_a_prompt(folder: str, made: Path) -> None:
 
 def test_edgetam_is_read_from_a_folder_and_from_its_export(tmp_path: Path) -> None:
     """Its backbone is timm's; this is the smallest of that kind."""
-    pytest.importorskip("timm", reason="timm is not installed: pip install 'conservator[torch]'")
     declare_torchvision_operators()
+    pytest.importorskip("timm", reason="timm is not installed: pip install 'conservator[torch]'")
     from transformers import EdgeTamConfig, EdgeTamModel
 
     timm = {"in_chans": 3, "features_only": True, "out_indices": [0, 1, 2, 3]}

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -135,22 +135,26 @@ def _checked(data: Any, instruction: str) -> Answer:
     if len(data["wishes"]) > MOST_WISHES or not isinstance(cannot, list):
         raise UsageError(f"{len(data['wishes'])} wishes", f"at most {MOST_WISHES}, and a list of what cannot be done")
     wishes = tuple(Wish.from_dict(entry) for entry in data["wishes"])
-    parts = [*(wish.said for wish in wishes), *cannot]
-    for said in parts:
-        if not isinstance(said, str) or not said.strip() or said.lower() not in instruction.lower():
-            raise UsageError(f"{str(said)[:60]!r} is not in the instruction", "its own words")
-    if passed := _passed_over(instruction, parts):
-        raise UsageError(f"nothing is said of {passed!r}", 'a wish whose "said" has it, or its words in "cannot"')
+    _check_words([*(wish.said for wish in wishes), *cannot], instruction)
     for wish in wishes:
-        named = {kind for word in words(wish.said) if word.role in (Role.DAMAGE, Role.CURE) for kind in word.value}
-        if named and wish.kinds and not named & set(wish.kinds):
-            raise UsageError(f"{', '.join(wish.kinds)} for {wish.said!r}", ", ".join(sorted(named)))
+        _check_kinds(wish)
     return Wishes(wishes), cannot
 
 
-def _passed_over(instruction: str, parts: Iterable[str]) -> str:
-    """The words of an instruction that none of its parts has, but for those that ask for nothing."""
+def _check_words(parts: Sequence[Any], instruction: str) -> None:
+    """UsageError for words that are not the instruction's own, and for those of it that ask and are in no part."""
     rest = instruction.lower()
-    for part in sorted(parts, key=len, reverse=True):
-        rest = rest.replace(part.lower(), ",")
-    return " ".join(word.text for word in words(rest) if word.role not in _IDLE)
+    for said in parts:
+        if not isinstance(said, str) or not said.strip() or said.lower() not in instruction.lower():
+            raise UsageError(f"{str(said)[:60]!r} is not in the instruction", "its own words")
+    for said in sorted(parts, key=len, reverse=True):
+        rest = rest.replace(said.lower(), ",")
+    if passed := " ".join(word.text for word in words(rest) if word.role not in _IDLE):
+        raise UsageError(f"nothing is said of {passed!r}", 'a wish whose "said" has it, or its words in "cannot"')
+
+
+def _check_kinds(wish: Wish) -> None:
+    """UsageError where the grammar knows what the words name, and it is something else."""
+    named = {kind for word in words(wish.said) if word.role in (Role.DAMAGE, Role.CURE) for kind in word.value}
+    if named and wish.kinds and not named & set(wish.kinds):
+        raise UsageError(f"{', '.join(wish.kinds)} for {wish.said!r}", ", ".join(sorted(named)))

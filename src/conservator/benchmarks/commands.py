@@ -243,7 +243,9 @@ def masks(
 @app.command()
 def text(
     clean: Clean,
-    font: Annotated[list[Path] | None, typer.Option(help="A TrueType file to write with; repeatable.")] = None,
+    font: Annotated[
+        list[Path] | None, typer.Option(exists=True, dir_okay=False, help="A TrueType file to write with; repeatable.")
+    ] = None,
     tilt: Annotated[float, typer.Option(min=0, max=90, help="Degrees, at most.")] = 12.0,
     faintest: Annotated[int, typer.Option(min=1, max=84, help="Levels beside what lies under it, at least.")] = 40,
     skip: Annotated[int, typer.Option(min=0, help="Photographs to leave out, the first ones.")] = 0,

@@ -90,7 +90,7 @@ def test_a_reading_is_an_instruction_and_is_replayed_without_a_server() -> None:
 
 # the command line
 
-SPECKS = {"action": "treat", "kinds": ["noise"], "amount": 1, "where": None, "said": "get those sensor specks off"}
+FUZZ = {"action": "treat", "kinds": ["noise"], "amount": 1, "where": None, "said": "get that sensor fuzz off"}
 
 
 def asked_for(said: str, photo: Path, *more: object) -> Any:
@@ -115,13 +115,13 @@ def named(monkeypatch: pytest.MonkeyPatch) -> Callable[[Server], None]:
 def test_restore_asks_a_model_once_and_replays_without_it(named: Callable[[Server], None], tmp_path: Path) -> None:
     photos = [photograph(tmp_path / f"{name}.png", seed=seed) for seed, name in enumerate(("a", "b"))]
     record = tmp_path / "a.restored.record.json"
-    with serving(text(told(SPECKS))) as server:
+    with serving(text(told(FUZZ))) as server:
         named(server)
-        done = asked_for(SPECKS["said"], photos[0], photos[1])
+        done = asked_for(FUZZ["said"], photos[0], photos[1])
     assert done.exit_code == 0, done.output
     assert len(server.asked) == 1 and "reads the instruction" in done.output and "treats noise" in done.output
     call, (event,) = json.loads(record.read_text())["call"], events(record, "asked")
-    assert call["instruction"] == SPECKS["said"] and call["wishes"]["wishes"][0]["kinds"] == ["noise"]
+    assert call["instruction"] == FUZZ["said"] and call["wishes"]["wishes"][0]["kinds"] == ["noise"]
     assert (event["role"], event["by"], event["tokens_in"]) == ("reader", "language model", 1000) and event["cost"] > 0
     assert not events(record, "fell_back") and KEY not in record.read_text()
     again = run("replay", record)
@@ -134,7 +134,7 @@ def test_restore_goes_on_with_the_grammar_and_says_so(named: Callable[[Server], 
     with serving((500, "{}")) as server:
         named(server)
         done = asked_for("remove the noise", photo)
-        unknown = asked_for(SPECKS["said"], photo)
+        unknown = asked_for(FUZZ["said"], photo)
     assert done.exit_code == 0 and "the grammar reads the instruction" in done.output, done.output
     assert events(record, "fell_back")[0]["to"] == events(record, "asked")[0]["by"] == "grammar"
     assert unknown.exit_code == 2 and "cannot" in unknown.output and "language model gave no answer" in unknown.output

@@ -246,13 +246,24 @@ def test_a_flat_plan_that_lacks_its_end_is_refused() -> None:
     assert plan(one) == ["dehaze", "denoise"] and "cut short" in asked(one)["refused"][0]["why"]
 
 
-def test_an_answer_that_ran_out_of_tokens_is_refused() -> None:
-    short = completion(text(steps(DENOISE)))
+@pytest.mark.parametrize(
+    ("calls", "form", "said"),
+    [("tools", text, steps(DENOISE)), ("tools", text, steps(DENOISE)[:-9]), ("tools", call, steps(DENOISE)),
+     ("schema", text, steps(DENOISE)), ("schema", text, steps(DENOISE)[:-9]), ("text", text, steps(DENOISE))],
+)  # fmt: skip
+def test_an_answer_that_ran_out_of_tokens_is_sent_back_once(calls: Any, form: Callable[[str], Data], said: str) -> None:
+    short = completion(form(said))
     short["choices"][0]["finish_reason"] = "length"
-    with serving((200, json.dumps(short)), text(steps(DENOISE))) as server:
+    cut = (200, json.dumps(short))
+    with serving(cut, form(steps(DENOISE))) as server:
         one = treated("noise")
-        llm(one, server.planner())
+        llm(one, server.planner(calls=calls))
     assert plan(one) == ["denoise"] and len(server.asked) == 2 and "cut short" in asked(one)["refused"][0]["why"]
+    assert "cut short" in json.dumps(server.asked[1]["messages"]) and not fell_back(one)
+    with serving(cut) as server:
+        two = treated("noise")
+        llm(two, server.planner(calls=calls))
+    assert len(server.asked) == 2 and fell_back(two) and asked(two)["plan"] is None
 
 
 def test_nobody_waits_for_a_slow_server() -> None:

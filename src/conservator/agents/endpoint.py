@@ -11,6 +11,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
+from functools import partial
 from typing import Any, Generic, Literal, TypeVar, cast, get_args
 from urllib.parse import urlsplit
 
@@ -30,6 +31,7 @@ small models in form; or as text, for models and servers that know neither."""
 _SHOWN = 300  # characters of an answer or an error that are kept
 _RETRIES = 3  # times that a busy server is asked again
 _BUSY = (429, 503)
+_CUT = UsageError("the answer was cut short", "all of it", "give a shorter one")
 
 
 @dataclass(frozen=True)
@@ -235,7 +237,7 @@ def _check_end(message: Any, streamed: bool) -> None:
     # Not the message's own reason, which pydantic-ai makes up where a stream ends without one.
     reason = (message.provider_details or {}).get("finish_reason")
     if reason == "length" or (streamed and reason is None):
-        raise UsageError("the answer was cut short", "all of it", "give a shorter one")
+        raise _CUT
 
 
 async def _drained(_: Any, events: Any) -> None:
@@ -247,13 +249,25 @@ async def _asked(
     agent: Any, question: str | Sequence[Any], seconds: float, endpoint: Endpoint, reply: Reply[Any]
 ) -> None:
     """Fill in the reply."""
+    from pydantic_ai import OutputTokenLimitExceeded
     from pydantic_ai.usage import RunUsage, UsageLimits
 
-    usage, limits = RunUsage(), UsageLimits(request_limit=2)
-    run = agent.run(question, usage=usage, usage_limits=limits, model_settings={"temperature": 0.0},
-                    event_stream_handler=_drained if endpoint.stream else None)  # fmt: skip
+    usage = RunUsage()
+    put = partial(agent.run, usage=usage, usage_limits=UsageLimits(request_limit=2),
+                  model_settings={"temperature": 0.0},
+                  event_stream_handler=_drained if endpoint.stream else None)  # fmt: skip
+
+    async def repaired() -> Any:
+        try:
+            return await put(question)
+        except OutputTokenLimitExceeded:  # data that was cut short: pydantic-ai gives up where we ask once more
+            reply.refused.append({"answer": "", "why": str(_CUT)})
+            if usage.requests > 1:
+                raise
+            return await put([*([question] if isinstance(question, str) else question), str(_CUT)])
+
     try:
-        reply.value = (await asyncio.wait_for(run, seconds)).output
+        reply.value = (await asyncio.wait_for(repaired(), seconds)).output
     except TimeoutError:
         reply.error = f"no answer within {seconds:g} s"
     except Exception as error:  # what a server does can break its client in any way

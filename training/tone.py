@@ -136,7 +136,7 @@ def recipe() -> Recipe:
         },
         validate=validate,
         batch=12,
-        steps=5500,
+        steps=4900,
         rate=1e-3,
         source=Frames,
     )

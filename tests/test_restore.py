@@ -10,6 +10,8 @@ from PIL import Image
 
 import conservator
 from conservator import InputError, Record, UsageError, diagnose, replay, restore, treat
+from conservator.plan import Step
+from conservator.policies.scripted import ScriptedPolicy
 from conservator.quality.reference import psnr
 from conservator.synthesis import Damage, degrade
 
@@ -73,6 +75,27 @@ def test_a_record_replays_to_the_same_samples(tmp_path, photo):
     Image.fromarray(photo[::-1].copy()).save(other)
     with pytest.raises(InputError):
         replay(file, other)
+
+
+def test_a_plan_with_places_replays_from_the_same_masks_only(tmp_path, photo):
+    mask = np.zeros((240, 320), np.uint8)
+    mask[:120] = 255
+    Image.fromarray(mask).save(tmp_path / "sky.png")
+    plan = ScriptedPolicy([Step("denoise", ("noise",), ("sky",))])
+    first = restore(photo, policy=plan, places={"sky": tmp_path / "sky.png"})
+    changed = (first.photo.samples != first.original.samples).any(axis=2)
+    assert changed[:120].any() and not changed[120:].any()
+    assert np.array_equal(replay(first.record, photo).photo.samples, first.photo.samples)
+    unnamed = restore(photo, policy=plan, places={"sky": mask})
+    with pytest.raises(UsageError, match="sky"):
+        replay(unnamed.record, photo)
+    assert replay(unnamed.record, photo, places={"sky": mask}).record.data["output"] == first.record.data["output"]
+    with pytest.raises(InputError):
+        replay(unnamed.record, photo, places={"sky": mask[::-1]})
+    for wrong in ({"sky": None}, {"sky": []}, {"sky": [1]}, [1]):
+        data = unnamed.record.to_dict()
+        with pytest.raises(InputError, match="something else"):
+            Record.from_dict({**data, "call": {**data["call"], "places": wrong}})
 
 
 def test_a_record_says_everything_and_is_json(treatment):

@@ -140,8 +140,7 @@ def fill(page: Browser, selector: str, text: str) -> None:
 
 def add(page: Browser, tool: str) -> None:
     """Put a tool at the end of the plan."""
-    page.find("#tool input").click()
-    page.find(f"[role=option][aria-label^='{tool}']").click()
+    chosen(page, "#tool input", tool)
     page.find("#add").click()
     page.says("#note", f"{tool} added")
 
@@ -172,6 +171,36 @@ def test_only_what_is_painted_blue_is_treated(page: Browser, server: Loopback, p
     assert (both[mask == 255] > 200).all() and (both == 255).sum() > (mask == 255).sum()
     page.find("#unmask").click()
     page.says("#mask-note", "No mask")
+
+
+def test_a_mask_is_painted_for_one_step_alone(page: Browser, server: Loopback, photo: Path) -> None:
+    restored(page, photo)
+    add(page, "white_balance")
+    chosen(page, "#target input", "Step 2")
+    page.says("#mask-note", "No mask")
+    paint(page, -30)
+    page.find("#rerun").click()
+    page.says("#status", "Version 2: 2 steps (1 reused, 1 computed)")
+    page.says("#mask-note", "A mask is in use")
+    plan = json.loads(downloaded(page, server, "record"))["plan"]
+    (place,) = plan[1]["regions"]
+    assert plan[0]["regions"] == ["whole"] and place.startswith("mask-")
+    mask = np.asarray(Image.open(BytesIO(downloaded(page, server, f"place-{place}"))))
+    assert mask.shape == (144, 208) and 0 < (mask == 255).mean() < 0.5
+    chosen(page, "#target input", "Every step")
+    page.says("#mask-note", "No mask")
+    chosen(page, "input[aria-label='Where step 2 works']", "Only in r")
+    page.says("#note", "white_balance only in r")
+    page.find("#rerun").click()
+    page.says("#status", "Version 3: 2 steps (1 reused, 1 computed)")
+    chosen(page, "input[aria-label='Where step 2 works']", "Wherever")
+    page.says("#note", "white_balance wherever it is found")
+
+
+def chosen(page: Browser, field: str, start: str) -> None:
+    """Take the first entry of a list that begins like this."""
+    page.find(field).click()
+    page.find(f"[role=option][aria-label^='{start}']").click()
 
 
 def paint(page: Browser, right: int) -> None:

@@ -101,6 +101,9 @@ def _plan(made: dict[str, Any]) -> tuple[gr.Button, gr.Button]:
 def _where(made: dict[str, Any]) -> gr.Button:
     gr.HTML(show.title("Where"))
     gr.HTML(show.legend(TREAT, PROTECT))
+    made["target"] = gr.Dropdown(
+        [("Every step", show.EVERY)], value=show.EVERY, label="The mask is for", filterable=False, elem_id="target"
+    )
     made["mask_note"] = gr.HTML(elem_id="mask-note")
     made["brush"] = gr.ImageEditor(
         label="Paint", type="numpy", format="png", sources=[], transforms=[], layers=False, height=380,
@@ -134,4 +137,6 @@ def _wire(
     p.versions.input(acts.go, [p.desk, p.versions], p.all, **_NEWEST)
     add.click(acts.add, [p.desk, p.tool], p.all, **_QUIET)
     p.mask.upload(acts.mask, [p.desk, p.mask], p.all, **_QUIET)
+    p.target.input(acts.aim, [p.desk, p.target, p.brush], p.all, **_QUIET)
+    p.revision.change(acts.redrawn, p.desk, p.all, **_QUIET)
     unmask.click(acts.unmask, p.desk, p.all, **_QUIET)

@@ -81,12 +81,12 @@ def test_a_plan_with_places_replays_from_the_same_masks_only(tmp_path, photo):
     mask = np.zeros((240, 320), np.uint8)
     mask[:120] = 255
     Image.fromarray(mask).save(tmp_path / "sky.png")
-    plan = ScriptedPolicy([Step("denoise", ("noise",), ("sky",))])
-    first = restore(photo, policy=plan, places={"sky": tmp_path / "sky.png"})
+    told = {"policy": ScriptedPolicy([Step("joint", ("jpeg", "noise"), ("sky",))]), "instruction": "remove the noise"}
+    first = restore(photo, **told, places={"sky": tmp_path / "sky.png"})
     changed = (first.photo.samples != first.original.samples).any(axis=2)
     assert changed[:120].any() and not changed[120:].any()
     assert np.array_equal(replay(first.record, photo).photo.samples, first.photo.samples)
-    unnamed = restore(photo, policy=plan, places={"sky": mask})
+    unnamed = restore(photo, **told, places={"sky": mask})
     with pytest.raises(UsageError, match="sky"):
         replay(unnamed.record, photo)
     assert replay(unnamed.record, photo, places={"sky": mask}).record.data["output"] == first.record.data["output"]
@@ -96,6 +96,14 @@ def test_a_plan_with_places_replays_from_the_same_masks_only(tmp_path, photo):
         data = unnamed.record.to_dict()
         with pytest.raises(InputError, match="something else"):
             Record.from_dict({**data, "call": {**data["call"], "places": wrong}})
+
+
+def test_a_record_replays_with_as_many_threads_as_it_was_made_with(photo):
+    made = restore(photo, instruction="remove the noise", threads=1).record
+    assert replay(made, photo).record.data["call"]["threads"] == 1
+    foreign = {**made.data, "call": made.data["call"] | {"threads": 64}, "output": {"sha256": "0" * 64}}
+    with pytest.raises(UsageError, match="64 cores"):
+        replay(Record(foreign), photo)
 
 
 def test_a_record_says_everything_and_is_json(treatment):

@@ -91,7 +91,8 @@ _PARTS: Mapping[str, Mapping[str, Any]] = MappingProxyType(
         "output": {"sha256": str},
         "call": {
             "strength": int | float, "instruction": str | None, "tile": int, "scale": int, "prefer": list | None,
-            "regions": str | None, "mask": list | dict | None, "protect": list | dict | None, "places": dict | None,
+            "regions": str | None, "threads": int | None, "mask": list | dict | None, "protect": list | dict | None,
+            "places": dict | None,
         },
     }
 )  # fmt: skip

@@ -15,7 +15,7 @@ from conservator.diagnosis import Diagnosis
 from conservator.errors import InputError, UsageError
 from conservator.masks import Masks, combined, read_masks, recorded_masks
 from conservator.memory import Memory, opened
-from conservator.models.runtime import set_threads
+from conservator.models.runtime import set_threads, thread_limit
 from conservator.perception import Perceiver, observe
 from conservator.photo import Photo, Source, open_photo, save
 from conservator.pixels.types import Pixels
@@ -136,6 +136,7 @@ def restore(
     tools = preferring(prefer, scale)
     last = Enlarge(enlarging(tools.enlarging(scale), scale)) if scale != 1 else None
     set_threads(threads)
+    call["threads"] = thread_limit()
     look = outlined(regions, perceiver)
     call["regions"] = look.source.name if isinstance(look, Outlined) else None
     with opened(memory) as known, closing(Ledger(ledger, on_event)) as book:
@@ -239,10 +240,12 @@ def replay(
     treatment = restore(original, policy=ScriptedPolicy(steps), strength=call["strength"],
                         instruction=_instruction(call), tile=call["tile"], scale=call["scale"],
                         mask=drawn, protect=protected, places=named, prefer=call.get("prefer") or (),
-                        regions=call.get("regions"))  # fmt: skip
+                        regions=call.get("regions"), threads=call.get("threads"))  # fmt: skip
     found, wanted = treatment.record.data["output"]["sha256"], data["output"]["sha256"]
     if found != wanted:
         fix = "use the versions and models that the record names"
+        if (threads := call.get("threads", thread_limit())) > thread_limit():  # sums come in another order
+            fix = f"use a machine with {threads} cores, and {fix[4:]}"
         raise UsageError(f"replay gave {found[:12]}…", f"{wanted[:12]}…", fix)
     return treatment
 

@@ -131,6 +131,34 @@ def test_a_plan_is_edited_and_only_what_follows_is_computed(page: Browser, serve
     assert page.requested() == {server.url.removeprefix("http://")}
 
 
+def test_a_dropped_photograph_is_shown_with_what_ails_it_and_restored_as_told(
+    page: Browser, server: Loopback, photo: Path
+) -> None:
+    page.drop("#photo", photo)
+    page.says("#status", "as it came")
+    for tab, part, says in (("Regions", "regions", "noise"), ("Severity", "maps", "worst"), ("Compare", "compare", "")):
+        page.tab(tab)
+        page.says(f"#{part}", says)
+        page.until(lambda part=part: page.execute_script(SHOWN, page.find(f"#{part}")), f"pictures in {part}")
+    for tool in ("white_balance", "underwater"):
+        add(page, tool)
+    page.until(lambda: len(page.find_elements("css selector", ".step")) == 2, "two steps")
+    page.find_elements("xpath", "//button[contains(., 'Earlier')]")[1].click()
+    page.until(lambda: "1. underwater" in page.text(".step"), "the steps in another order")
+    page.find("#instruction textarea").send_keys("remove the noise")
+    chosen(page, "#policy input", "joint")
+    page.find("#restore").click()
+    page.says("#status", "Version 1")
+    call = json.loads(downloaded(page, server, "record"))["call"]
+    assert (call["policy"], call["instruction"]) == ("joint", "remove the noise")
+
+
+SHOWN = """
+const pictures = [...arguments[0].querySelectorAll('img')];
+return pictures.length > 0 && pictures.every(one => one.complete && one.naturalWidth > 0);
+"""
+
+
 def fill(page: Browser, selector: str, text: str) -> None:
     """Type over what a field holds."""
     field = page.find(selector)
@@ -262,7 +290,7 @@ def test_a_run_is_cancelled(page: Browser, tmp_path: Path) -> None:
         page.choose("#photo", tmp_path / f"slow{times}.png")
         page.says("#status", "as it came")
         page.find("#restore").click()
-        page.until(lambda: page.find("#cancel").is_enabled() or "Version" in page.text("#status"), "a run to cancel")
+        page.until(lambda: "(noise)" in page.text("#progress") or "Version" in page.text("#status"), "a step to cancel")
         page.find("#cancel").click()
         page.until(lambda: any(end in page.text("#status") for end in ("Stopped", "Version")), "an end of the run")
         if "Stopped" in page.text("#status"):

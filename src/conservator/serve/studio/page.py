@@ -64,9 +64,12 @@ def page(jobs: Jobs) -> gr.Blocks:
 def _wishes(made: dict[str, Any]) -> gr.Button:
     made["photo"] = gr.File(label="Photograph", height=150, elem_id="photo")
     made["instruction"] = gr.Textbox(
-        label="Instruction", lines=2, max_length=500, placeholder="remove the rain, keep the grain"
+        label="Instruction", lines=2, max_length=500, placeholder="remove the rain, keep the grain",
+        elem_id="instruction",
+    )  # fmt: skip
+    made["policy"] = gr.Dropdown(
+        list(POLICIES), value="spatial", label="Who makes the plan", filterable=False, elem_id="policy"
     )
-    made["policy"] = gr.Dropdown(list(POLICIES), value="spatial", label="Who makes the plan", filterable=False)
     made["strength"] = gr.Slider(0, 2, 1, step=0.05, label="Overall strength", buttons=[])
     with gr.Row(elem_classes="actions"):
         restore = gr.Button("Restore", variant="primary", min_width=120, elem_id="restore")

@@ -59,9 +59,13 @@ def legend(treat: str, protect: str) -> Markup:
 
 
 def mask_note(desk: Desk) -> Markup:
-    """Whether there is a mask."""
-    none, some = "No mask: whatever is found is treated.", "A mask is in use. New strokes or a new file replace it."
-    return quiet(none if desk.draft.painted(desk.target)[0] is None else some)
+    """Whether there is a mask for what masks are painted for."""
+    draft, index = desk.draft, desk.draft.index(desk.target)
+    if draft.painted(desk.target)[0] is not None:
+        return quiet("A mask is in use. New strokes or a new file replace it.")
+    if index is None:
+        return quiet("No mask: whatever is found is treated.")
+    return quiet(f"No mask of its own: step {index + 1} works {draft.lines[index].where}.")
 
 
 def targets(desk: Desk) -> list[tuple[str, int]]:

@@ -81,7 +81,8 @@ def test_a_plan_with_places_replays_from_the_same_masks_only(tmp_path, photo):
     mask = np.zeros((240, 320), np.uint8)
     mask[:120] = 255
     Image.fromarray(mask).save(tmp_path / "sky.png")
-    told = {"policy": ScriptedPolicy([Step("joint", ("jpeg", "noise"), ("sky",))]), "instruction": "remove the noise"}
+    plan = ScriptedPolicy([Step("joint", ("jpeg", "noise"), ("sky",))])
+    told = {"policy": plan, "instruction": "remove the noise, remove the compression"}
     first = restore(photo, **told, places={"sky": tmp_path / "sky.png"})
     changed = (first.photo.samples != first.original.samples).any(axis=2)
     assert changed[:120].any() and not changed[120:].any()

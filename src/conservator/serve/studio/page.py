@@ -140,6 +140,6 @@ def _wire(
     p.versions.input(acts.go, [p.desk, p.versions], p.all, **_NEWEST)
     add.click(acts.add, [p.desk, p.tool], p.all, **_QUIET)
     p.mask.upload(acts.mask, [p.desk, p.mask], p.all, **_QUIET)
-    p.target.input(acts.aim, [p.desk, p.target, p.brush], p.all, **_QUIET)
+    p.target.input(acts.aim, [p.desk, p.target, p.brush], p.all, **_NEWEST)
     p.revision.change(acts.redrawn, p.desk, p.all, **_QUIET)
     unmask.click(acts.unmask, p.desk, p.all, **_QUIET)

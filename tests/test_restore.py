@@ -105,6 +105,9 @@ def test_a_record_replays_with_as_many_threads_as_it_was_made_with(photo):
     foreign = {**made.data, "call": made.data["call"] | {"threads": 64}, "output": {"sha256": "0" * 64}}
     with pytest.raises(UsageError, match="64 cores"):
         replay(Record(foreign), photo)
+    unsaid = {**foreign, "call": foreign["call"] | {"threads": None}}
+    with pytest.raises(UsageError, match="replay gave"):
+        replay(Record(unsaid), photo)
 
 
 def test_a_record_says_everything_and_is_json(treatment):

@@ -244,7 +244,7 @@ def replay(
     found, wanted = treatment.record.data["output"]["sha256"], data["output"]["sha256"]
     if found != wanted:
         fix = "use the versions and models that the record names"
-        if (threads := call.get("threads", thread_limit())) > thread_limit():  # sums come in another order
+        if (threads := call.get("threads") or 0) > thread_limit():  # sums come in another order
             fix = f"use a machine with {threads} cores, and {fix[4:]}"
         raise UsageError(f"replay gave {found[:12]}…", f"{wanted[:12]}…", fix)
     return treatment

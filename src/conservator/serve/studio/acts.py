@@ -122,9 +122,12 @@ class Acts:
 
     def aim(self, desk: Desk, key: int, painted: Any) -> Updates:
         """The mask is to be for another step, or for every step; what was painted stays with the last one."""
+        target = None if key == show.EVERY else key
+        if target == desk.target:  # lists tell of a choice twice
+            return {}
         try:
             self._paint(desk, painted)
-            desk.target = None if key == show.EVERY else key
+            desk.target = target
             return self._canvas(desk) | {self.parts.mask_note: show.mask_note(desk), self.parts.note: show.edits(desk)}
         except ConservatorError as error:
             return {self.parts.status: show.problem(error)}
@@ -180,7 +183,7 @@ class Acts:
         if desk.history is not None and strokes:
             height, width = desk.found["size"]
             mask = mask_of(strokes, (height, width))
-            if not alike(mask, desk.painted):
+            if not any(alike(mask, known) for known in (desk.painted, desk.wiped)):
                 desk.painted, desk.draft = mask, desk.draft.masked(mask, picture_of(strokes), desk.target)
 
     async def _run(self, desk: Desk, begin: Callable[[], Run], said: str) -> AsyncIterator[Updates]:
@@ -230,7 +233,9 @@ class Acts:
     def _canvas(self, desk: Desk) -> Updates:
         """No mask file, and a picture to paint on with the strokes of the draft, which are not new."""
         mask, strokes = desk.draft.painted(desk.target)
-        desk.painted = None if strokes is None else mask
+        shown = None if strokes is None else mask
+        if shown != desk.painted:
+            desk.painted, desk.wiped = shown, desk.painted
         if desk.history is None:
             return {self.parts.mask: None}
         with Image.open(self.jobs.file(desk.history.versions[0].job, "before")) as picture:

@@ -51,6 +51,7 @@ class Desk:
     history  None until a photograph has been looked at
     name     of the photograph's file
     painted  the mask that was last made of strokes
+    wiped    the one before it: browsers may still hold its strokes for a moment, and they are not new
     target   key of the line whose mask is painted and uploaded; None for that of the whole plan
     """
 
@@ -58,6 +59,7 @@ class Desk:
         self.jobs, self.draft, self.name = jobs, Draft(), ""
         self.history: History | None = None
         self.painted: bytes | None = None
+        self.wiped: bytes | None = None
         self.target: int | None = None
         self._running: Run | None = None
         self._made: dict[str, str] = {}  # the cache of each job

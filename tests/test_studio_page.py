@@ -142,7 +142,7 @@ def test_a_dropped_photograph_is_shown_with_what_ails_it_and_restored_as_told(
         page.until(lambda part=part: page.execute_script(SHOWN, page.find(f"#{part}")), f"pictures in {part}")
     for tool in ("white_balance", "underwater"):
         add(page, tool)
-    page.until(lambda: len(page.find_elements("css selector", ".step")) == 2, "two steps")
+    page.until(lambda: len(page.find_elements("css selector", ".step input[type=checkbox]")) == 2, "two steps")
     page.find_elements("xpath", "//button[contains(., 'Earlier')]")[1].click()
     page.until(lambda: "1. underwater" in page.text(".step"), "the steps in another order")
     page.find("#instruction textarea").send_keys("remove the noise")

@@ -146,6 +146,7 @@ class Record:
         wrong = [f"{part}.{key}" for part, types in _PARTS.items() for key in _wrong(data[part], types)]
         wrong += [f"mask.{key}" for mask in masks for key in _wrong(mask, _MASK)]
         wrong += [f"places.{name}" for name, one in places.items() if not isinstance(one, list) or not one]
+        wrong += ["call.prefer"] * any(not isinstance(name, str) for name in _listed(call.get("prefer")))
         if wrong or not isinstance(data["plan"], list):
             got = f"{name} has something else for {', '.join(wrong) or 'plan'}"
             raise InputError(got, "a complete record", "use the file that restore wrote")
@@ -163,5 +164,5 @@ def _dict(value: Any) -> dict[str, Any]:
     return value if isinstance(value, dict) else {}
 
 
-def _listed(masks: Any) -> list[Any]:
-    return masks if isinstance(masks, list) else []
+def _listed(value: Any) -> list[Any]:
+    return value if isinstance(value, list) else []

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import inspect
+import json
 import os
 import re
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 from PIL import Image
@@ -92,6 +94,15 @@ def test_every_benchmark_that_a_page_names_exists() -> None:
     assert {"throughput", "spatialbench"} <= named <= known
 
 
+def told(request: dict[str, Any]) -> dict[str, Any]:
+    """A model that plans one step, and reads of rain in every instruction."""
+    asked = request["messages"][-1]["content"]
+    if asked.startswith("{"):
+        return text(steps({"tool": "joint", "treats": ["noise"]}))
+    rain = {"action": "treat", "kinds": ["rain"], "amount": 1, "where": None, "said": asked}
+    return text(json.dumps({"wishes": [rain], "cannot": []}))
+
+
 DOCS = Path(__file__).parent.parent / "docs"
 
 PAGES = ["checkpoints", "policies", "quality", "words", "batch", "memory", "tutorial", "troubleshooting"]
@@ -100,7 +111,7 @@ PAGES = ["checkpoints", "policies", "quality", "words", "batch", "memory", "tuto
 @pytest.mark.parametrize("name", PAGES)
 def test_the_examples_of_other_pages_run(name: str, folder: Path, tmp_path_factory: pytest.TempPathFactory) -> None:
     page = (Path(__file__).parent.parent / f"docs/{name}.md").read_text("utf-8")
-    with serving(text(steps({"tool": "joint", "treats": ["noise"]}))) as model:
+    with serving(told) as model:
         runs(page.replace("http://localhost:11434/v1", model.url), folder, tmp_path_factory)
         assert bool(model.asked) == (name == "policies")
 

@@ -10,7 +10,7 @@ import pytest
 from PIL import Image, ImageDraw, ImageFont
 
 from command_line import run
-from conservator.benchmarks.lettering import write
+from conservator.benchmarks.lettering import Hand, write
 from conservator.errors import InputError, ModelMissing, ToolFailed
 from conservator.selection import select
 from conservator.selection.lettering import VARIABLE
@@ -117,6 +117,21 @@ def test_written_lines_lie_where_they_are_said_to() -> None:
     changed = (page != picture).any(axis=2)
     assert len(lines) == 2 and changed.any() and not (lines[0].box & lines[1].box).any()
     assert not changed[~np.any([line.box for line in lines], axis=0)].any()
+    level, faint = write(picture, np.random.default_rng(3), Hand(tilt=0, faintest=129))
+    for line in faint:
+        rows, columns = (np.flatnonzero(line.box.any(axis=axis)) for axis in (1, 0))
+        assert line.contrast == 129 and line.box[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1].all()
+    assert faint and not np.array_equal(level, page)
+
+
+def test_lines_written_otherwise_are_another_measurement(tmp_path: Path) -> None:
+    for name in ("a", "b"):
+        Image.fromarray(np.full((200, 300, 3), 120, np.uint8)).save(tmp_path / f"{name}.png")
+    done = run("bench", "text", "--clean", tmp_path, "--skip", 1, "--tilt", 20, "-o", tmp_path / "other.json")
+    assert done.exit_code == 0, done.output
+    result = json.loads((tmp_path / "other.json").read_text())
+    assert result["name"] == "text-held-out" and [row["photo"] for row in result["rows"]] == ["b.png"]
+    assert result["settings"]["written"]["tilt"] == 20
 
 
 def test_the_benchmark_measures_both(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 import pytest
 from PIL import Image
+from PIL.PngImagePlugin import PngInfo
 
 import conservator
 from channels import healer, moves, photo, plan, session
@@ -108,8 +109,23 @@ def test_the_schema_that_a_model_is_held_to_names_what_there_is() -> None:
 def test_a_model_that_knows_no_calls_is_asked_for_text() -> None:
     with serving(text(FLAT)) as server:
         one = treated("noise", "haze")
-        llm(one, server.planner(calls=False))
+        llm(one, server.planner(calls="text"))
     assert "tools" not in server.asked[0] and plan(one) == ["dehaze", "denoise"]
+
+
+def test_a_server_that_can_holds_the_model_to_the_schema() -> None:
+    with serving(text(steps(DENOISE | {"strength": 9})), text(steps(DEHAZE, DENOISE))) as server:
+        one = treated("noise", "haze")
+        llm(one, server.planner(calls="schema"))
+    assert "tools" not in server.asked[0] and plan(one) == ["dehaze", "denoise"] and len(asked(one)["refused"]) == 1
+    held = server.asked[0]["response_format"]
+    step = held["json_schema"]["schema"]["properties"]["steps"]["items"]["properties"]
+    assert held["type"] == "json_schema" and set(step["tool"]["enum"]) == {"denoise", "dehaze"}
+    assert step["regions"]["items"]["enum"][:3] == ["whole", "everywhere", "r1"]
+    with serving((400, '{"error": {"message": "response_format is not supported"}}')) as server:
+        two = treated("noise")
+        llm(two, server.planner(calls="schema"))
+    assert plan(two) == ["denoise"] and fell_back(two) and "not supported" in asked(two)["error"]
 
 
 WRONG = {
@@ -226,17 +242,28 @@ def test_a_flat_plan_that_lacks_its_end_is_refused() -> None:
     """Its first lines would pass for a plan of one step."""
     with serving(Streamed(text(FLAT), -6), text(FLAT)) as server:
         one = treated("noise", "haze")
-        llm(one, server.planner(stream=True, calls=False))
+        llm(one, server.planner(stream=True, calls="text"))
     assert plan(one) == ["dehaze", "denoise"] and "cut short" in asked(one)["refused"][0]["why"]
 
 
-def test_an_answer_that_ran_out_of_tokens_is_refused() -> None:
-    short = completion(text(steps(DENOISE)))
+@pytest.mark.parametrize(
+    ("calls", "form", "said"),
+    [("tools", text, steps(DENOISE)), ("tools", text, steps(DENOISE)[:-9]), ("tools", call, steps(DENOISE)),
+     ("schema", text, steps(DENOISE)), ("schema", text, steps(DENOISE)[:-9]), ("text", text, steps(DENOISE))],
+)  # fmt: skip
+def test_an_answer_that_ran_out_of_tokens_is_sent_back_once(calls: Any, form: Callable[[str], Data], said: str) -> None:
+    short = completion(form(said))
     short["choices"][0]["finish_reason"] = "length"
-    with serving((200, json.dumps(short)), text(steps(DENOISE))) as server:
+    cut = (200, json.dumps(short))
+    with serving(cut, form(steps(DENOISE))) as server:
         one = treated("noise")
-        llm(one, server.planner())
+        llm(one, server.planner(calls=calls))
     assert plan(one) == ["denoise"] and len(server.asked) == 2 and "cut short" in asked(one)["refused"][0]["why"]
+    assert "cut short" in json.dumps(server.asked[1]["messages"]) and not fell_back(one)
+    with serving(cut) as server:
+        two = treated("noise")
+        llm(two, server.planner(calls=calls))
+    assert len(server.asked) == 2 and fell_back(two) and asked(two)["plan"] is None
 
 
 def test_nobody_waits_for_a_slow_server() -> None:
@@ -319,14 +346,21 @@ ORDERS = (
 TAGS = {"ImageDescription": 0x010E, "Artist": 0x013B, "Copyright": 0x8298, "Software": 0x0131, "XPComment": 0x9C9C}
 
 
-@pytest.mark.parametrize("tag", [*TAGS, "file name"])
+TEXTS = {"PNG text": "Comment", "XMP": "XML:com.adobe.xmp"}
+
+
+@pytest.mark.parametrize("tag", [*TAGS, *TEXTS, "file name"])
 @pytest.mark.parametrize("said", ORDERS)
 def test_nothing_that_came_with_a_photograph_changes_what_is_asked(said: str, tag: str, tmp_path: Path) -> None:
     exif = Image.Exif()
     if tag in TAGS:
         exif[TAGS[tag]] = said.encode("utf-16-le") if tag.startswith("XP") else said.encode().decode("latin-1")
+    texts = PngInfo()
+    if tag in TEXTS:
+        texts.add_itxt(TEXTS[tag], said)
     name = said.replace("/", "_").replace("\n", " ")[:60] if tag == "file name" else "photo"
-    Image.fromarray((photo("noise", "haze").samples // 257).astype(np.uint8)).save(tmp_path / f"{name}.png", exif=exif)
+    picture = Image.fromarray((photo("noise", "haze").samples // 257).astype(np.uint8))
+    picture.save(tmp_path / f"{name}.png", exif=exif, pnginfo=texts)
     one = session(conservator.open_photo(tmp_path / f"{name}.png"), *(healer(f"de{kind}", [kind]) for kind in KINDS))
     assert facts(one) == facts(treated("noise", "haze")) and schema(one) == schema(treated("noise", "haze"))
 

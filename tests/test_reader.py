@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 
 import conservator
+from command_line import contents, photograph, run
 from conservator.agents.reader import SCHEMA, LanguageReader
 from conservator.errors import UsageError
 from conservator.wishes import Wishes, parse
-from llm_server import call, serving, text
+from llm_server import KEY, Server, call, serving, text
 
 pytest.importorskip("pydantic_ai", reason="pydantic-ai is not installed: pip install 'conservator[agents]'")
 
@@ -38,15 +41,17 @@ def test_what_the_grammar_does_not_know_a_model_may(form: Any) -> None:
 
 
 WRONG = {
-    "kind": told(RAIN | {"kinds": ["ugliness"]}),
-    "action": told(RAIN | {"action": "delete"}),
-    "amount": told(RAIN | {"amount": 9}),
-    "place": told(RAIN | {"where": "my uncle"}),
-    "made up": told(RAIN | {"said": "remove the noise"}),
-    "made up refusal": told(RAIN, cannot=("paint it blue",)),
-    "another field": told(RAIN | {"path": "/etc/passwd"}),
+    "kind": told(RAIN | {"kinds": ["ugliness"]}, SKY),
+    "action": told(RAIN | {"action": "delete"}, SKY),
+    "amount": told(RAIN | {"amount": 9}, SKY),
+    "place": told(RAIN | {"where": "my uncle"}, SKY),
+    "made up": told(RAIN | {"said": "remove the noise"}, SKY),
+    "made up refusal": told(RAIN, SKY, cannot=("paint it blue",)),
+    "another field": told(RAIN | {"path": "/etc/passwd"}, SKY),
     "nothing": told(),
-    "contradiction": told(RAIN, RAIN | {"action": "keep"}),
+    "passed over": told(RAIN),
+    "another kind than it is called": told(RAIN | {"kinds": ["noise"]}, SKY),
+    "contradiction": told(RAIN, RAIN | {"action": "keep"}, SKY),
     "prose": "Sure, rain removed!",
     "cut short": told(RAIN)[:-9],
 }
@@ -54,7 +59,7 @@ WRONG = {
 
 @pytest.mark.parametrize("wrong", WRONG.values(), ids=WRONG)
 def test_what_does_not_hold_is_sent_back_once_and_then_the_grammar_reads(wrong: str) -> None:
-    with serving(text(wrong), text(told(RAIN))) as server:
+    with serving(text(wrong), text(told(RAIN, SKY))) as server:
         reading = LanguageReader(server.endpoint())(SAID)
     assert reading.by == "language model" and len(server.asked) == 2 and len(reading.asked["refused"]) == 1
     with serving(text(wrong)) as server:
@@ -72,8 +77,8 @@ def test_what_cannot_be_done_is_named_as_the_grammar_does() -> None:
 
 def test_a_reading_is_an_instruction_and_is_replayed_without_a_server() -> None:
     noisy = np.random.default_rng(0).normal(128, 30, (72, 80, 3)).clip(0, 255).astype(np.uint8)
-    left = {"action": "keep", "kinds": ["noise"], "amount": 1, "where": "left", "said": "the left"}
-    with serving(text(told(RAIN | {"kinds": ["noise"], "said": "noise"}, left))) as server:
+    left = {"action": "keep", "kinds": ["noise"], "amount": 1, "where": "left", "said": "not the left"}
+    with serving(text(told(RAIN | {"kinds": ["noise"], "said": "noise off"}, left))) as server:
         reading = LanguageReader(server.endpoint())("noise off, not the left")
     treatment = conservator.restore(noisy, instruction=reading.wishes)
     kept = np.s_[:, :30]
@@ -81,6 +86,74 @@ def test_a_reading_is_an_instruction_and_is_replayed_without_a_server() -> None:
     assert treatment.record.data["call"]["wishes"] == reading.wishes.to_dict()
     again = conservator.replay(treatment.record, noisy)
     assert np.array_equal(again.photo.samples, treatment.photo.samples)
+
+
+# the command line
+
+FUZZ = {"action": "treat", "kinds": ["noise"], "amount": 1, "where": None, "said": "get that sensor fuzz off"}
+
+
+def asked_for(said: str, photo: Path, *more: object) -> Any:
+    return run("restore", photo, "--overwrite", "--reader", "llm", "--instruction", said, *more)
+
+
+def events(record: Path, kind: str) -> list[dict[str, Any]]:
+    return [event for event in json.loads(record.read_text())["events"] if event["type"] == kind]
+
+
+@pytest.fixture
+def named(monkeypatch: pytest.MonkeyPatch) -> Callable[[Server], None]:
+    """Names a server as the user does."""
+
+    def name(server: Server) -> None:
+        for variable, value in (("URL", server.url), ("MODEL", "tiny"), ("KEY", KEY), ("PRICES", "1,1")):
+            monkeypatch.setenv(f"CONSERVATOR_LLM_{variable}", value)
+
+    return name
+
+
+def test_restore_asks_a_model_once_and_replays_without_it(named: Callable[[Server], None], tmp_path: Path) -> None:
+    photos = [photograph(tmp_path / f"{name}.png", seed=seed) for seed, name in enumerate(("a", "b"))]
+    record = tmp_path / "a.restored.record.json"
+    with serving(text(told(FUZZ))) as server:
+        named(server)
+        done = asked_for(FUZZ["said"], photos[0], photos[1])
+    assert done.exit_code == 0, done.output
+    assert len(server.asked) == 1 and "reads the instruction" in done.output and "treats noise" in done.output
+    call, (event,) = json.loads(record.read_text())["call"], events(record, "asked")
+    assert call["instruction"] == FUZZ["said"] and call["wishes"]["wishes"][0]["kinds"] == ["noise"]
+    assert (event["role"], event["by"], event["tokens_in"]) == ("reader", "language model", 1000) and event["cost"] > 0
+    assert not events(record, "fell_back") and KEY not in record.read_text()
+    again = run("replay", record)
+    assert again.exit_code == 0 and len(server.asked) == 1, again.output
+    assert (tmp_path / "a.replayed.png").read_bytes() == (tmp_path / "a.restored.png").read_bytes()
+
+
+def test_restore_goes_on_with_the_grammar_and_says_so(named: Callable[[Server], None], tmp_path: Path) -> None:
+    photo, record = photograph(tmp_path / "a.png"), tmp_path / "a.restored.record.json"
+    with serving((500, "{}")) as server:
+        named(server)
+        done = asked_for("remove the noise", photo)
+        unknown = asked_for(FUZZ["said"], photo)
+    assert done.exit_code == 0 and "the grammar reads the instruction" in done.output, done.output
+    assert events(record, "fell_back")[0]["to"] == events(record, "asked")[0]["by"] == "grammar"
+    assert unknown.exit_code == 2 and "cannot" in unknown.output and "language model gave no answer" in unknown.output
+
+
+def test_restore_names_what_a_model_cannot_do_and_who_is_to_be_asked(
+    named: Callable[[Server], None], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    photo = photograph(tmp_path / "a.png")
+    before = contents(tmp_path)
+    with serving(text(told(cannot=("another background",)))) as server:
+        named(server)
+        refused = asked_for("another background", photo)
+    assert refused.exit_code == 2 and "cannot: another background" in refused.output
+    monkeypatch.delenv("CONSERVATOR_LLM_URL")
+    unnamed, wrong = asked_for("remove the noise", photo), run("restore", photo, "--reader", "oracle")
+    assert unnamed.exit_code == 2 and "CONSERVATOR_LLM_URL" in unnamed.output
+    assert wrong.exit_code == 2 and "grammar or llm" in wrong.output
+    assert contents(tmp_path) == before
 
 
 def test_the_schema_is_that_of_wishes() -> None:

@@ -83,6 +83,18 @@ def test_everything_is_found_once(tmp_path: Path) -> None:
     assert all(np.array_equal(one.mask, two.mask) for one, two in zip(found, other, strict=True))
 
 
+def test_what_the_network_is_sure_of_counts_in_full_and_its_doubts_are_the_feather(tmp_path: Path) -> None:
+    """Red that rises slowly: by the network's own logits the thing ends over 25 px, and where that is is known."""
+    red = np.linspace(90, 200, 320)
+    picture = np.full((96, 320, 3), 90, np.uint8)
+    picture[..., 0] = np.rint(red)
+    mask = select(picture, at(2, 48), diagnosis=diagnosed((96, 320)), sources=[named(tmp_path)]).mask[48]
+    sure = 1 / (1 + np.exp(-40 * (1.6 - (red - red[2]) / 58.395)))
+    assert (mask[sure > 0.99] == 1).all() and not mask[sure < 0.01].any()
+    assert np.abs(mask - sure).max() < 0.2 and ((mask > 0.1) & (mask < 0.9)).sum() >= 10
+    assert (np.diff(mask) <= 1e-3).all()
+
+
 def test_what_the_network_doubts_is_no_thing(tmp_path: Path) -> None:
     picture, *_ = things(120, 200)
     scene = Scene(open_photo(picture).samples, diagnosed((120, 200)))

@@ -84,6 +84,21 @@ def export(module: Any, given: tuple[Any, ...], path: Path, names: tuple[list[st
                           dynamo=False, opset_version=17)  # fmt: skip
 
 
+def as_hugging_face_exports(model: Any, folder: Path) -> Any:
+    """Encoder and decoder in a folder; what the encoder makes of a black picture."""
+    folder.mkdir()
+    picture = torch.zeros(1, 3, SIDE, SIDE)
+    seen = model.get_image_embeddings(picture)
+    features = seen if isinstance(seen, list) else [seen]
+    names = [f"image_embeddings.{i}" for i in range(len(features))] if len(features) > 1 else ["image_embeddings"]
+    export(Encoder(model), (picture,), folder / "vision_encoder.onnx", (["pixel_values"], names), {})
+    axes = {"input_points": {1: "prompts", 2: "n"}, "input_labels": {1: "prompts", 2: "n"}}
+    asked = torch.ones(1, 2, 1, 2), torch.ones(1, 2, 1, dtype=torch.long)
+    ports = [*names, "input_points", "input_labels"], ["pred_masks", "iou_scores"]
+    export(Nested(model), (*features, *asked), folder / "decoder.onnx", ports, axes)
+    return seen
+
+
 @pytest.fixture(scope="module")
 def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Folders: sam, sam2 (transformers), sam_onnx, sam2_onnx (as Hugging Face exports them), official."""
@@ -97,16 +112,7 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
     )
     for name, model in (("sam", SamModel(configs[0])), ("sam2", Sam2Model(configs[1]))):
         model.eval().save_pretrained(home / name)
-        (home / f"{name}_onnx").mkdir()
-        picture = torch.zeros(1, 3, SIDE, SIDE)
-        seen = model.get_image_embeddings(picture)
-        features = seen if isinstance(seen, list) else [seen]
-        names = [f"image_embeddings.{i}" for i in range(len(features))] if len(features) > 1 else ["image_embeddings"]
-        export(Encoder(model), (picture,), home / f"{name}_onnx/vision_encoder.onnx", (["pixel_values"], names), {})
-        axes = {"input_points": {1: "prompts", 2: "n"}, "input_labels": {1: "prompts", 2: "n"}}
-        asked = torch.ones(1, 2, 1, 2), torch.ones(1, 2, 1, dtype=torch.long)
-        ports = [*names, "input_points", "input_labels"], ["pred_masks", "iou_scores"]
-        export(Nested(model), (*features, *asked), home / f"{name}_onnx/decoder.onnx", ports, axes)
+        seen = as_hugging_face_exports(model, home / f"{name}_onnx")
         if name == "sam":
             (home / "official").mkdir()
             shutil.copy(home / "sam_onnx/vision_encoder.onnx", home / "official/encoder.onnx")
@@ -153,6 +159,31 @@ def test_a_box_is_a_prompt(folder: str, made: Path) -> None:
         source.find(pictured(), Prompt(points=points, box=(20, 10, 90, 70))) for points in ((), ((50.0, 40.0, True),))
     )
     assert boxed and both and not np.array_equal(boxed[0].mask, both[0].mask)
+
+
+def test_edgetam_is_read_from_a_folder_and_from_its_export(tmp_path: Path) -> None:
+    """Its backbone is timm's; this is the smallest of that kind."""
+    declare_torchvision_operators()
+    pytest.importorskip("timm", reason="timm is not installed: pip install 'conservator[torch]'")
+    from transformers import EdgeTamConfig, EdgeTamModel
+
+    timm = {"in_chans": 3, "features_only": True, "out_indices": [0, 1, 2, 3]}
+    repvit = {"model_type": "timm_wrapper", "architecture": "repvit_m0_9", "model_args": timm, "num_classes": 2}
+    vision = SAM2 | {"model_type": "edgetam_vision_model", "backbone_config": repvit}
+    vision["backbone_channel_list"] = [384, 192, 96, 48]
+    torch.manual_seed(0)
+    configured = EdgeTamConfig(vision_config=vision, prompt_encoder_config=PROMPTS, mask_decoder_config=DECODER)
+    model = EdgeTamModel(configured).eval()
+    for weights in (*model.mask_decoder.parameters(), *model.prompt_encoder.parameters()):
+        torch.nn.init.normal_(weights, std=0.3)  # as they come all masks are grey
+    model.save_pretrained(tmp_path / "folder")
+    as_hugging_face_exports(model, tmp_path / "onnx")
+    one, two = (source_named(f"sam:{tmp_path / name}") for name in ("folder", "onnx"))
+    shown = Prompt(points=((60.0, 30.0, True), (10.0, 80.0, False)))
+    left, right = one.find(pictured(), shown), two.find(pictured(), shown)
+    assert 1 <= len(left) == len(right) <= 3 and np.ptp(left[0].mask) > 0.01
+    for a, b in zip(left, right, strict=True):
+        assert np.abs(a.mask - b.mask).max() < 1e-3 and abs(a.confidence - b.confidence) < 1e-4
 
 
 def test_a_box_is_refused_by_an_export_that_has_no_input_for_it(made: Path) -> None:

@@ -12,11 +12,23 @@ from PIL import Image
 
 from bench_pictures import clean_pictures, nothing_found, picture
 from conservator.benchmarks import deblurring, peers, toolbench
+from conservator.benchmarks.controls import told
 from conservator.benchmarks.measuring import decibel
 from conservator.benchmarks.photos import photographs, to_bytes, to_unit
 from conservator.benchmarks.results import load_result, table, write_result
-from conservator.benchmarks.toolbench import BLIND, INPUT, TASKS, TOLD, Case, Contestant, Task, our_tools, run
-from conservator.degradations import BY_NAME
+from conservator.benchmarks.toolbench import (
+    AS_ONE,
+    AT_ONCE,
+    BLIND,
+    INPUT,
+    TASKS,
+    TOLD,
+    Case,
+    Contestant,
+    Task,
+    our_tools,
+    run,
+)
 from conservator.errors import InputError
 from conservator.photo import open_photo, save
 from conservator.synthesis import Damage, degrade
@@ -115,9 +127,18 @@ def test_our_enlarger_is_given_the_small_photograph(folder: Path) -> None:
 
 
 def test_our_tools_are_told_what_can_be_told() -> None:
-    assert set(our_tools(TASKS[0])) == {BLIND, TOLD}
     assert set(our_tools(toolbench.cast(10))) == {BLIND}
-    assert BY_NAME["colour_cast"].name not in BY_NAME["noise"].name
+    assert set(our_tools(Task("haze", "dehaze", None))) == {BLIND, TOLD}
+
+
+def test_the_joint_network_stands_in_for_the_specialist_of_one_damage() -> None:
+    sample = degrade(to_unit(picture()), [Damage("noise", {"sigma": 25.0}), Damage("jpeg", {"quality": 20})])
+    case = Case("x", to_bytes(sample.degraded), to_bytes(sample.clean), sample.truth)
+    tools = our_tools(toolbench.noise(25), told(sample.truth))
+    assert set(tools) == {BLIND, TOLD, AS_ONE, AT_ONCE}
+    alone, together = tools[AS_ONE](case), tools[AT_ONCE](case)
+    assert min(decibel(picture, case.truth) for picture in (alone, together)) > decibel(case.before, case.truth) + 1
+    assert not np.array_equal(alone, together), "compression was found too, and only one of them was asked about it"
 
 
 def test_blind_is_what_treat_does_when_nothing_is_found() -> None:

@@ -22,7 +22,7 @@ from onnxruntime.quantization.shape_inference import quant_pre_process
 from conservator.models.runtime import run
 from data import Photographs
 from loop import WEIGHTS
-from restorer import draw
+from restorer import CROPS
 
 Feeds = dict[str, NDArray[Any]]
 MODEL = WEIGHTS / "restorer.onnx"
@@ -73,7 +73,7 @@ def seconds(models: list[Path]) -> list[float]:
 
 if __name__ == "__main__":
     photographs = Photographs(held_out=True)
-    drawn = [draw(photographs, np.random.default_rng((5, i))) for i in range(48)]
+    drawn = [CROPS.draw(photographs, np.random.default_rng((5, i))) for i in range(48)]
     seen = [{name: s[name][None] for name in ("image", "severity")} for s in drawn]
     judged = [(feeds, s["target"][None]) for feeds, s in zip(seen[24:], drawn[24:], strict=True)]
     with tempfile.TemporaryDirectory() as folder:

@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from conservator.agents.reader import Reading
 from conservator.cache import Cache
 from conservator.diagnosis import Diagnosis
 from conservator.errors import InputError, UsageError
@@ -77,7 +78,7 @@ def restore(
     policy: str | Policy = "spatial",
     scale: int = 1,
     strength: float = 1.0,
-    instruction: str | Wishes | None = None,
+    instruction: str | Wishes | Reading | None = None,
     mask: Masks | None = None,
     protect: Masks | None = None,
     places: Mapping[str, Masks] | None = None,
@@ -100,7 +101,8 @@ def restore(
     policy       name of a policy, or a callable on a Session
     scale        enlarge so many times along a side, last of all and once: 2, 3 or 4, or what an added network makes
     strength     multiplies what the diagnosis asks for, in [0, 2]; 0 changes nothing, and enlarges by interpolation
-    instruction  plain words: "remove the rain, keep the grain"; or what somebody else read in them
+    instruction  plain words: "remove the rain, keep the grain"; or what somebody else read in them, such as
+                 `agents.reader`
     mask         what is treated: a picture, array, COCO, GeoJSON or SVG, or several with strengths, see `MaskLike`
     protect      what is left alone, likewise; where a mask is 1 (white), pixels stay identical to the byte, or are
                  interpolated where the photo is enlarged
@@ -130,9 +132,8 @@ def restore(
     chosen = policy_named(policy) if isinstance(policy, str) else policy
     if memory is not None and isinstance(policy, str) and policy not in LEARNING:
         raise UsageError(f"a memory for policy {policy!r}", f"one that searches: {', '.join(LEARNING)}", "name one")
-    told = isinstance(instruction, Wishes)
-    wishes = instruction if isinstance(instruction, Wishes) else parse(instruction)
-    call |= {"instruction": None if told else instruction, "wishes": wishes.to_dict() if told else None}
+    wishes, said = _understood(instruction)
+    call |= said
     tools = preferring(prefer, scale)
     last = Enlarge(enlarging(tools.enlarging(scale), scale)) if scale != 1 else None
     set_threads(threads)
@@ -140,6 +141,8 @@ def restore(
     look = outlined(regions, perceiver)
     call["regions"] = look.source.name if isinstance(look, Outlined) else None
     with opened(memory) as known, closing(Ledger(ledger, on_event)) as book:
+        if isinstance(instruction, Reading):
+            instruction.tell(book)
         with book.timed("decode"):
             original = open_photo(photo)
             check_size(original, scale)
@@ -248,6 +251,15 @@ def replay(
             fix = f"use a machine with {threads} cores, and {fix[4:]}"
         raise UsageError(f"replay gave {found[:12]}…", f"{wanted[:12]}…", fix)
     return treatment
+
+
+def _understood(instruction: str | Wishes | Reading | None) -> tuple[Wishes, dict[str, Any]]:
+    """What is asked for, and what the record keeps of it: the words, and what others than the grammar read in them."""
+    if isinstance(instruction, Reading):
+        return instruction.wishes, {"instruction": instruction.said, "wishes": instruction.wishes.to_dict()}
+    if isinstance(instruction, Wishes):
+        return instruction, {"instruction": None, "wishes": instruction.to_dict()}
+    return parse(instruction), {"instruction": instruction, "wishes": None}
 
 
 def _instruction(call: Mapping[str, Any]) -> str | Wishes | None:

@@ -11,7 +11,8 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
-from typing import Any, Generic, TypeVar
+from functools import partial
+from typing import Any, Generic, Literal, TypeVar, cast, get_args
 from urllib.parse import urlsplit
 
 from conservator.errors import ModelMissing, UsageError
@@ -23,9 +24,14 @@ URL, MODEL, KEY, PRICES, SECONDS, CALLS, EYES, STREAM = (
 """Environment variables. The key is read from there alone, and goes nowhere but into the request's header."""
 
 T = TypeVar("T")
+Form = Literal["tools", "schema", "text"]
+"""How answers are asked for: as tool calls; as text that the server holds to the schema, word by word, which keeps
+small models in form; or as text, for models and servers that know neither."""
+
 _SHOWN = 300  # characters of an answer or an error that are kept
 _RETRIES = 3  # times that a busy server is asked again
 _BUSY = (429, 503)
+_CUT = UsageError("the answer was cut short", "all of it", "give a shorter one")
 
 
 @dataclass(frozen=True)
@@ -37,7 +43,7 @@ class Endpoint:
     key      or None
     seconds  that a question may take, its repair included
     prices   of a million tokens in and out, in whatever currency; None is unknown
-    calls    whether answers are asked for as tool calls; otherwise as text, for models that know none
+    calls    how answers are asked for
     eyes     whether it may be shown the photograph
     stream   whether answers come word by word, which keeps proxies from hanging up on a slow model
     """
@@ -47,7 +53,7 @@ class Endpoint:
     key: str | None = field(default=None, repr=False)
     seconds: float = 60.0
     prices: tuple[float, float] | None = None
-    calls: bool = True
+    calls: Form = "tools"
     eyes: bool = False
     stream: bool = False
 
@@ -71,9 +77,9 @@ class Endpoint:
             raise UsageError(f"{SECONDS} or {PRICES}: {error}", "60, and 0.15,0.60", "correct them") from error
         if paid is not None and len(paid) != 2:
             raise UsageError(f"{PRICES}={prices}", "two numbers: of a million tokens in, and out")
-        calls, eyes, stream = _either(CALLS, "tools", "text"), _either(EYES, "off", "on"), _either(STREAM, "off", "on")
+        calls, eyes, stream = _one_of(CALLS, *get_args(Form)), _one_of(EYES, "off", "on"), _one_of(STREAM, "off", "on")
         key = os.environ.get(KEY) or None
-        return cls(url, model, key, seconds, paid, calls == "tools", eyes == "on", stream == "on")
+        return cls(url, model, key, seconds, paid, cast(Form, calls), eyes == "on", stream == "on")
 
     def connect(self, until: float = math.inf, on_busy: Callable[[], None] = lambda: None) -> Any:
         """A pydantic-ai model. A busy server is asked again when it says, unless that is past `until`.
@@ -114,10 +120,11 @@ class Endpoint:
         return (text.replace(self.key, "[key]") if self.key else text)[:_SHOWN]
 
 
-def _either(variable: str, usual: str, other: str) -> str:
-    said = os.environ.get(variable, usual)
-    if said not in (usual, other):
-        raise UsageError(f"{variable}={said}", f"{usual} or {other}")
+def _one_of(variable: str, *known: str) -> str:
+    """What a variable says; the first of the known words where it is not set."""
+    said = os.environ.get(variable, known[0])
+    if said not in known:
+        raise UsageError(f"{variable}={said}", " or ".join(known))
     return said
 
 
@@ -191,7 +198,7 @@ def ask(
     Never raises for what a server does or says; ModelMissing when pydantic-ai is not installed.
     """
     try:
-        from pydantic_ai import Agent, ModelRetry, StructuredDict, ToolOutput
+        from pydantic_ai import Agent, ModelRetry
     except ImportError as error:
         raise ModelMissing(f"pydantic-ai: {error}", "it", "pip install 'conservator[agents]'") from error
     reply: Reply[T] = Reply()
@@ -204,10 +211,9 @@ def ask(
             reply.refused.append({"answer": endpoint.hidden(str(answer)), "why": endpoint.hidden(str(error))})
             raise ModelRetry(str(error)) from error
 
-    called = ToolOutput(StructuredDict(dict(schema), name="answer"), name="answer")
     asked = model or endpoint.connect(time.monotonic() + seconds, reply.count_busy)
-    agent = Agent(asked, output_type=[called, str] if endpoint.calls else str,
-                  instructions=instructions, retries={"tools": 1, "output": 1})  # fmt: skip
+    agent = Agent(asked, output_type=_output(endpoint.calls, schema), instructions=instructions,
+                  retries={"tools": 1, "output": 1})  # fmt: skip
     agent.output_validator(hold)
     begun = time.perf_counter()
     with ThreadPoolExecutor(1) as thread:  # the caller may live in an event loop of its own
@@ -216,12 +222,22 @@ def ask(
     return reply
 
 
+def _output(form: Form, schema: Mapping[str, Any]) -> Any:
+    """What pydantic-ai takes for an answer."""
+    from pydantic_ai import NativeOutput, StructuredDict, ToolOutput
+
+    if form == "text":
+        return str
+    answer = StructuredDict(dict(schema), name="answer")
+    return NativeOutput(answer, name="answer") if form == "schema" else [ToolOutput(answer, name="answer"), str]
+
+
 def _check_end(message: Any, streamed: bool) -> None:
     """UsageError for an answer that was cut short: half a plan may well look like a whole one."""
     # Not the message's own reason, which pydantic-ai makes up where a stream ends without one.
     reason = (message.provider_details or {}).get("finish_reason")
     if reason == "length" or (streamed and reason is None):
-        raise UsageError("the answer was cut short", "all of it", "give a shorter one")
+        raise _CUT
 
 
 async def _drained(_: Any, events: Any) -> None:
@@ -233,13 +249,25 @@ async def _asked(
     agent: Any, question: str | Sequence[Any], seconds: float, endpoint: Endpoint, reply: Reply[Any]
 ) -> None:
     """Fill in the reply."""
+    from pydantic_ai import OutputTokenLimitExceeded
     from pydantic_ai.usage import RunUsage, UsageLimits
 
-    usage, limits = RunUsage(), UsageLimits(request_limit=2)
-    run = agent.run(question, usage=usage, usage_limits=limits, model_settings={"temperature": 0.0},
-                    event_stream_handler=_drained if endpoint.stream else None)  # fmt: skip
+    usage = RunUsage()
+    put = partial(agent.run, usage=usage, usage_limits=UsageLimits(request_limit=2),
+                  model_settings={"temperature": 0.0},
+                  event_stream_handler=_drained if endpoint.stream else None)  # fmt: skip
+
+    async def repaired() -> Any:
+        try:
+            return await put(question)
+        except OutputTokenLimitExceeded:  # data that was cut short: pydantic-ai gives up where we ask once more
+            reply.refused.append({"answer": "", "why": str(_CUT)})
+            if usage.requests > 1:
+                raise
+            return await put([*([question] if isinstance(question, str) else question), str(_CUT)])
+
     try:
-        reply.value = (await asyncio.wait_for(run, seconds)).output
+        reply.value = (await asyncio.wait_for(repaired(), seconds)).output
     except TimeoutError:
         reply.error = f"no answer within {seconds:g} s"
     except Exception as error:  # what a server does can break its client in any way

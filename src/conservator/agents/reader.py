@@ -2,19 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from conservator.agents.endpoint import Endpoint, ask
+from conservator.agents.endpoint import Endpoint, Reply, ask
 from conservator.agents.planner import Data, objects
 from conservator.degradations import NAMES
 from conservator.errors import UsageError
+from conservator.record import Ledger
 from conservator.wishes import Wishes, parse
-from conservator.wishes.lexicon import PARTS
+from conservator.wishes.lexicon import PARTS, Role, words
 from conservator.wishes.schema import MOST, Wish
 
 MOST_WISHES = 16
+_IDLE = frozenset({Role.FILLER, Role.WHOLE, Role.AND, Role.BUT, Role.STOP, Role.OPEN, Role.CLOSE})
+MODEL, GRAMMAR = "language model", "grammar"
+
+Answer = tuple[Wishes, list[str]]
+"""Wishes, and what cannot be done, in the instruction's own words."""
 
 INSTRUCTIONS = f"""\
 You turn what somebody wants done to a photograph into data. Only these kinds of damage can be treated:
@@ -25,7 +31,8 @@ is 0.5); and where, null for everywhere, otherwise words such as {", ".join(PART
 joined by "and", "in", "except", "left of", "right of", "above", "below", "around".
 Brightening is to treat low_light, sharpening to treat motion_blur and defocus_blur. "said" is the part of the
 text that it comes from, word for word.
-What is none of this, such as another background or a thing removed, goes into "cannot", word for word. Never guess.
+What is none of this, such as another background or a thing removed, goes into "cannot", word for word. Never guess,
+and pass over nothing: all of the text is in a "said" or in "cannot".
 Answer by the tool "answer", or with JSON such as
 {{"wishes": [{{"action": "treat", "kinds": ["rain"], "amount": 1, "where": null, "said": "remove the rain"}}],
 "cannot": []}}
@@ -36,14 +43,22 @@ Answer by the tool "answer", or with JSON such as
 class Reading:
     """What an instruction was understood as, and by whom.
 
-    wishes   for `restore`
-    by       "language model", or "grammar" where that had to step in
+    said     the instruction
+    wishes   what it asks for
+    by       MODEL, or GRAMMAR where that had to step in
     asked    what a record keeps of the question: model, tokens, seconds, cost, refused answers, error
     """
 
+    said: str
     wishes: Wishes
     by: str
     asked: Data
+
+    def tell(self, ledger: Ledger) -> None:
+        """Write down who was asked, and who read in the end."""
+        ledger.add("asked", wishes=self.wishes.to_dict()["wishes"], by=self.by, **self.asked)
+        if self.by == GRAMMAR:
+            ledger.add("fell_back", to=GRAMMAR, reason="the language model gave no answer that holds")
 
 
 @dataclass(frozen=True)
@@ -58,15 +73,30 @@ class LanguageReader:
 
         Raises UsageError naming what cannot be done, as the grammar does; ModelMissing without pydantic-ai.
         """
-        reply = ask(self.endpoint, INSTRUCTIONS, instruction, SCHEMA, _read, lambda data: _checked(data, instruction),
-                    seconds=self.endpoint.seconds, model=self.model)  # fmt: skip
+        return self.reading(instruction, self.ask(instruction))
+
+    def ask(self, instruction: str) -> Reply[Answer]:
+        """What the model makes of it: wishes, and what it calls impossible; both hold, or there is no value."""
+        return ask(self.endpoint, INSTRUCTIONS, instruction, SCHEMA, _read, lambda data: _checked(data, instruction),
+                   seconds=self.endpoint.seconds, model=self.model)  # fmt: skip
+
+    def reading(self, instruction: str, reply: Reply[Answer]) -> Reading:
+        """What follows from a reply; see `__call__`."""
         asked = {"role": "reader", **reply.to_dict(self.endpoint)}
         if reply.value is None:
-            return Reading(parse(instruction), "grammar", asked)
+            return Reading(instruction, _parsed(instruction, str(reply.error)), GRAMMAR, asked)
         wishes, cannot = reply.value
         if cannot:
             raise UsageError(f"cannot: {'; '.join(cannot)}", "damage, and parts of the picture", "leave it out")
-        return Reading(wishes, "language model", asked)
+        return Reading(instruction, wishes, MODEL, asked)
+
+
+def _parsed(instruction: str, error: str) -> Wishes:
+    try:
+        return parse(instruction)
+    except UsageError as refused:  # nobody should look for the reason in the words alone
+        fix = f"read by the grammar, for the language model gave no answer that holds: {error}"
+        raise UsageError(refused.got, refused.wanted, fix) from refused
 
 
 _WISH: Data = {
@@ -97,17 +127,34 @@ def _read(text: str) -> Data:
     raise UsageError(f"no wishes in {text[:80]!r}", 'JSON {"wishes": […], "cannot": […]}')
 
 
-def _checked(data: Any, instruction: str) -> tuple[Wishes, list[str]]:
-    """Wishes that hold, and what cannot be done; every word of both is the instruction's own."""
+def _checked(data: Any, instruction: str) -> Answer:
+    """Wishes that hold, and what cannot be done: in the instruction's own words, none of which is passed over."""
     if not isinstance(data, Mapping) or set(data) - {"cannot"} != {"wishes"} or not isinstance(data["wishes"], list):
         raise UsageError(f"{str(data)[:80]!r}", 'an object {"wishes": […], "cannot": […]}')
     cannot = data.get("cannot") or []
     if len(data["wishes"]) > MOST_WISHES or not isinstance(cannot, list):
         raise UsageError(f"{len(data['wishes'])} wishes", f"at most {MOST_WISHES}, and a list of what cannot be done")
     wishes = tuple(Wish.from_dict(entry) for entry in data["wishes"])
-    for said in (*(wish.said for wish in wishes), *cannot):
+    _check_words([*(wish.said for wish in wishes), *cannot], instruction)
+    for wish in wishes:
+        _check_kinds(wish)
+    return Wishes(wishes), cannot
+
+
+def _check_words(parts: Sequence[Any], instruction: str) -> None:
+    """UsageError for words that are not the instruction's own, and for those of it that ask and are in no part."""
+    rest = instruction.lower()
+    for said in parts:
         if not isinstance(said, str) or not said.strip() or said.lower() not in instruction.lower():
             raise UsageError(f"{str(said)[:60]!r} is not in the instruction", "its own words")
-    if not wishes and not cannot:
-        raise UsageError("nothing", "a wish, or what cannot be done")
-    return Wishes(wishes), cannot
+    for said in sorted(parts, key=len, reverse=True):
+        rest = rest.replace(said.lower(), ",")
+    if passed := " ".join(word.text for word in words(rest) if word.role not in _IDLE):
+        raise UsageError(f"nothing is said of {passed!r}", 'a wish whose "said" has it, or its words in "cannot"')
+
+
+def _check_kinds(wish: Wish) -> None:
+    """UsageError where the grammar knows what the words name, and it is something else."""
+    named = {kind for word in words(wish.said) if word.role in (Role.DAMAGE, Role.CURE) for kind in word.value}
+    if named and wish.kinds and not named & set(wish.kinds):
+        raise UsageError(f"{', '.join(wish.kinds)} for {wish.said!r}", ", ".join(sorted(named)))

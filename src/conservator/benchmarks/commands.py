@@ -241,11 +241,25 @@ def masks(
 
 
 @app.command()
-def text(clean: Clean, seed: Seed = 0, limit: Limit = None, threads: Threads = None, output: Output = None) -> None:
+def text(
+    clean: Clean,
+    font: Annotated[
+        list[Path] | None, typer.Option(exists=True, dir_okay=False, help="A TrueType file to write with; repeatable.")
+    ] = None,
+    tilt: Annotated[float, typer.Option(min=0, max=90, help="Degrees, at most.")] = 12.0,
+    faintest: Annotated[int, typer.Option(min=1, max=84, help="Levels beside what lies under it, at least.")] = 40,
+    skip: Annotated[int, typer.Option(min=0, help="Photographs to leave out, the first ones.")] = 0,
+    seed: Seed = 0,
+    limit: Limit = None,
+    threads: Threads = None,
+    output: Output = None,
+) -> None:
     """Lines of text over photographs: found, and seen where there are none; with CONSERVATOR_TEXT a network besides."""
-    from conservator.benchmarks.lettering import run
+    from conservator.benchmarks.lettering import Hand, run
 
-    _measure("text", run, clean, limit, threads, seed, output)
+    hand = Hand(tuple(font or ()), tilt, faintest)
+    name = "text" if (hand, skip) == (Hand(), 0) else "text-held-out"
+    _measure(name, partial(run, hand=hand), clean, limit, threads, seed, output, skip)
 
 
 @app.command()
@@ -436,13 +450,13 @@ def _tell(row: dict[str, Any]) -> None:
 
 def _measure(
     name: str, run: Callable[..., Findings], clean: Path, limit: int | None, threads: int | None, seed: int,
-    output: Path | None,
+    output: Path | None, skip: int = 0,
 ) -> None:  # fmt: skip
     """Run a benchmark that needs photographs and a seed, and nothing else."""
     from conservator.benchmarks.photos import photographs
 
     bound_threads(threads)
-    _finish(name, run(photographs(clean, limit), seed=seed, on_row=_tell), seed, output)
+    _finish(name, run(photographs(clean, limit, skip), seed=seed, on_row=_tell), seed, output)
 
 
 def _finish(name: str, found: Findings, seed: int | None, output: Path | None) -> None:

@@ -24,13 +24,27 @@ TITLE = "Text"
 HEIGHTS = ((12, 18), (18, 30), (30, 56))
 """Of capital letters in pixels, from and to."""
 
-CONTRASTS = (40, 130)
-"""Levels by which text is lighter or darker than what it is written on, at least and at most."""
+STRONGEST = 130
+"""Levels by which text is lighter or darker than what it is written on, at most."""
 
-TILT = 12.0  # degrees at most
 LINES = 2  # in a photograph
+FAINT = 85  # levels below which it is faint
 COVERED = 0.5  # share of a line from which it is found
 _LETTERS = "ABCDEFGHIKLMNOPRSTUVWabcdefghiklmnoprstuvw0123456789"
+
+
+@dataclass(frozen=True)
+class Hand:
+    """How lines are written. The built-in finder was tuned on some that were written as these defaults say.
+
+    fonts     files to choose from; the one that ships with Pillow where there are none
+    tilt      degrees at most
+    faintest  levels by which text differs from what it is written on, at least
+    """
+
+    fonts: tuple[Path, ...] = ()
+    tilt: float = 12.0
+    faintest: int = 40
 
 
 @dataclass(frozen=True, eq=False)
@@ -42,7 +56,9 @@ class Line:
     contrast: int
 
 
-def run(photos: Sequence[Path], *, seed: int = 0, on_row: OnRow | None = None) -> Findings:
+def run(
+    photos: Sequence[Path], *, seed: int = 0, hand: Hand = Hand(), on_row: OnRow | None = None
+) -> Findings:  # fmt: skip
     """Write on every photograph and look for the writing; then look at the photograph as it was.
 
     Finders are the built-in one and, when CONSERVATOR_TEXT names its file, that network.
@@ -50,7 +66,7 @@ def run(photos: Sequence[Path], *, seed: int = 0, on_row: OnRow | None = None) -
     rows: list[Row] = []
     for finder in ("built in", *(["network"] if os.environ.get(VARIABLE) else [])):
         for index, path in enumerate(photos):
-            for row in _looked(path, np.random.default_rng((seed, index)), finder):
+            for row in _looked(path, np.random.default_rng((seed, index)), finder, hand):
                 rows.append(row)
                 if on_row is not None:
                     on_row(row)
@@ -59,12 +75,13 @@ def run(photos: Sequence[Path], *, seed: int = 0, on_row: OnRow | None = None) -
         "lines": [_lines(part, f"{low}–{high}", low, high) for part in _by(rows, "method") for low, high in HEIGHTS],
     }
     network = Path(os.environ[VARIABLE]).name if os.environ.get(VARIABLE) else None
-    return Findings(TITLE, tables, rows, {"photos": len(photos), "network": network})
+    written = {"fonts": [font.name for font in hand.fonts], "tilt": hand.tilt, "faintest": hand.faintest}
+    return Findings(TITLE, tables, rows, {"photos": len(photos), "network": network, "written": written})
 
 
-def _looked(path: Path, rng: np.random.Generator, finder: str) -> Iterator[Row]:
+def _looked(path: Path, rng: np.random.Generator, finder: str, hand: Hand) -> Iterator[Row]:
     picture = read(path)
-    written, lines = write(picture, rng)
+    written, lines = write(picture, rng, hand)
     found, before = _found(written, finder), _found(picture, finder)
     text = np.any([line.box for line in lines], axis=0) if lines else np.zeros(found.shape, np.bool_)
     elsewhere = found & ~before  # words that the photograph had already are not for this to judge
@@ -88,12 +105,12 @@ def _found(picture: Bytes, finder: str) -> Flags:
             os.environ[VARIABLE] = file
 
 
-def write(picture: Bytes, rng: np.random.Generator) -> tuple[Bytes, list[Line]]:
+def write(picture: Bytes, rng: np.random.Generator, hand: Hand = Hand()) -> tuple[Bytes, list[Line]]:
     """A photograph with lines of text that do not overlap, and what was written; fewer where there is no room."""
     page, lines = picture.astype(np.float32), list[Line]()
     for _ in range(20):
         low, high = HEIGHTS[int(rng.integers(len(HEIGHTS)))]
-        ink = _written(rng, int(rng.integers(low, high)), float(rng.uniform(-TILT, TILT)))
+        ink = _written(rng, int(rng.integers(low, high)), hand)
         spare = [side - own for side, own in zip(picture.shape, ink[0].shape, strict=False)]
         if min(spare) < 1:
             continue
@@ -103,7 +120,7 @@ def write(picture: Bytes, rng: np.random.Generator) -> tuple[Bytes, list[Line]]:
         box[place] = ink[1]
         if any((box & line.box).any() for line in lines):
             continue
-        contrast = int(rng.integers(*CONTRASTS))
+        contrast = int(rng.integers(hand.faintest, STRONGEST))
         under = float(page[box].mean())
         tint = (under + contrast if under < 128 else under - contrast) + rng.uniform(-25, 25, 3)
         page[place] += ink[0][..., None] * (tint - page[place])
@@ -113,12 +130,15 @@ def write(picture: Bytes, rng: np.random.Generator) -> tuple[Bytes, list[Line]]:
     return np.asarray(np.rint(page.clip(0, 255)), np.uint8), lines
 
 
-def _written(rng: np.random.Generator, height: int, angle: float) -> tuple[Any, Flags, int]:
+def _written(rng: np.random.Generator, height: int, hand: Hand) -> tuple[Any, Flags, int]:
     """A line: how much ink, float (h, w) in [0, 1], its box, and the height of its capitals."""
     from PIL import Image, ImageDraw, ImageFont
 
+    angle = float(rng.uniform(-hand.tilt, hand.tilt))
     words = ["".join(rng.choice(list(_LETTERS), int(rng.integers(3, 8)))) for _ in range(int(rng.integers(1, 4)))]
-    font = ImageFont.load_default(height / 0.72)  # capitals take that share of it
+    size = height / 0.72  # capitals take that share of it
+    file = hand.fonts[int(rng.integers(len(hand.fonts)))] if hand.fonts else None
+    font = ImageFont.load_default(size) if file is None else ImageFont.truetype(str(file), size)
     left, top, right, bottom = (round(side) for side in font.getbbox(" ".join(words)))
     ink, box = (Image.new("L", (right - left + 2, bottom - top + 2), shade) for shade in (0, 255))
     ImageDraw.Draw(ink).text((1 - left, 1 - top), " ".join(words), 255, font)
@@ -146,7 +166,7 @@ def _summed(rows: Sequence[Row]) -> Row:
 
 def _lines(rows: Sequence[Row], title: str, low: int, high: int) -> Row:
     lines = [line for row in rows for line in row["lines"] if low <= line["height"] < high]
-    faint = [line for line in lines if line["contrast"] < sum(CONTRASTS) / 2]
+    faint = [line for line in lines if line["contrast"] < FAINT]
     strong = [line for line in lines if line not in faint]
     return {
         "method": rows[0]["method"], "capitals_in_pixels": title, "lines": len(lines),

@@ -14,13 +14,14 @@ from conservator.pixels.types import Pixels
 Bytes: TypeAlias = NDArray[np.uint8]
 
 
-def photographs(folder: Path, limit: int | None = None) -> list[Path]:
-    """The first `limit` picture files in a folder and those below it, by path; InputError when there is none."""
+def photographs(folder: Path, limit: int | None = None, skip: int = 0) -> list[Path]:
+    """`limit` picture files in a folder and those below it, by path, after the first `skip`; InputError for none."""
     from conservator.pixels.codecs import SUFFIXES
 
     if not folder.is_dir():
         raise InputError(f"{folder} is no folder", "a folder of photographs", "check the path")
     found = sorted(path for path in folder.rglob("*") if path.suffix.lower() in SUFFIXES and path.is_file())
+    found = found[skip:]
     if not found:
         raise InputError(f"no picture in {folder}", f"files ending in {', '.join(SUFFIXES)}", "name another folder")
     return found[:limit]

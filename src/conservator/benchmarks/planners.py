@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from functools import partial
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +16,7 @@ import numpy as np
 
 from conservator.agents.endpoint import Endpoint
 from conservator.agents.language import LanguagePlanner
-from conservator.agents.reader import LanguageReader
+from conservator.agents.reader import GRAMMAR, MODEL, LanguageReader
 from conservator.benchmarks.figures import mean, percent
 from conservator.benchmarks.measuring import OnRow, decibel, result_of
 from conservator.benchmarks.photos import read, to_bytes, to_unit
@@ -48,11 +49,11 @@ def run(
 ) -> Findings:
     """Plan for every photograph and read every instruction; `model` stands in for the endpoint's."""
     rows: list[Row] = []
-    for row in (*_read(endpoint, model), *_planned(photos, endpoint, seed, model)):
+    for row in chain(_read(endpoint, model), _planned(photos, endpoint, seed, model)):
         rows.append(row)
         if on_row is not None:
             on_row(row)
-    tables = {"plans": [_plans(rows)], "instructions": _readings(rows)}
+    tables = {"plans": [_plans(rows)], "instructions": _readings(rows), "readings": [_answers(rows)]}
     return Findings(TITLE, tables, rows, {"photos": len(photos), "model": endpoint.model, "calls": endpoint.calls})
 
 
@@ -84,25 +85,26 @@ def _kept(treatment: Treatment) -> list[str]:
 def _read(endpoint: Endpoint, model: Any) -> Iterator[Row]:
     reader = LanguageReader(endpoint, model)
     for said, means in READ:
+        reply, refusal = reader.ask(said), None
         try:
-            reading = reader(said)
-            understood, by, asked = reading.wishes, reading.by, reading.asked
+            understood = reader.reading(said, reply).wishes
         except UsageError as error:  # by the model, or by the grammar where that stepped in
-            understood, by, asked = None, str(error), {}
-        wanted = None if means is None else parse(means)
+            understood, refusal = None, str(error)
+        wanted, alone = None if means is None else parse(means), _grammar(said)
         yield {
-            "said": said, "by": by, "refused": asked.get("refused", []), "error": asked.get("error"),
-            "right": (understood is None) == (wanted is None) and _same(understood, wanted),
-            "wrong": understood is not None and not (wanted is not None and _same(understood, wanted)),
-            "grammar": _grammar(said, wanted), "seconds": asked.get("seconds"),
+            "said": said, "by": GRAMMAR if reply.value is None else MODEL, "refusal": refusal,
+            "refused": reply.refused, "error": reply.error, "tokens": list(reply.tokens), "seconds": reply.seconds,
+            "wishes": None if understood is None else understood.to_dict()["wishes"],
+            "right": _same(understood, wanted), "wrong": understood is not None and not _same(understood, wanted),
+            "grammar": _same(alone, wanted), "grammar_wrong": alone is not None and not _same(alone, wanted),
         }  # fmt: skip
 
 
-def _grammar(said: str, wanted: Wishes | None) -> bool:
+def _grammar(said: str) -> Wishes | None:
     try:
-        return _same(parse(said), wanted)
+        return parse(said)
     except UsageError:
-        return wanted is None
+        return None
 
 
 def _same(one: Wishes | None, other: Wishes | None) -> bool:
@@ -137,10 +139,22 @@ def _readings(rows: Sequence[Row]) -> list[Row]:
         "reader": "language model, or grammar where it fails", "instructions": len(read_),
         "right_percent": percent([row["right"] for row in read_]),
         "misunderstood_percent": percent([row["wrong"] for row in read_]),
-        "grammar_stepped_in_percent": percent([row["by"] == "grammar" for row in read_]),
+        "grammar_stepped_in_percent": percent([row["by"] == GRAMMAR for row in read_]),
     }  # fmt: skip
     grammar = {
         "reader": "grammar", "instructions": len(read_), "right_percent": percent([row["grammar"] for row in read_]),
-        "misunderstood_percent": 0.0, "grammar_stepped_in_percent": None,
+        "misunderstood_percent": percent([row["grammar_wrong"] for row in read_]), "grammar_stepped_in_percent": None,
     }  # fmt: skip
     return [model, grammar]
+
+
+def _answers(rows: Sequence[Row]) -> Row:
+    read_ = [row for row in rows if "said" in row]
+    return {
+        "instructions": len(read_),
+        "held_at_once_percent": percent([not row["refused"] and row["error"] is None for row in read_]),
+        "held_percent": percent([row["by"] == MODEL for row in read_]),
+        "tokens_in": round(mean([row["tokens"][0] for row in read_]) or 0),
+        "tokens_out": round(mean([row["tokens"][1] for row in read_]) or 0),
+        "mean_seconds": mean([row["seconds"] for row in read_]),
+    }

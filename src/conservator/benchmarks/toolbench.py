@@ -39,6 +39,8 @@ if TYPE_CHECKING:
 
 TITLE = "Tools beside what people use"
 INPUT, BLIND, TOLD = "input", "conservator", "conservator, true maps"
+AS_ONE, AT_ONCE = "joint network, this damage", "joint network, all it finds"
+OURS = (BLIND, TOLD, AS_ONE, AT_ONCE)
 LUMA = np.array([65.481, 128.553, 24.966])
 """8-bit luma of sRGB in [0, 1], less 16: MATLAB's rgb2ycbcr, which papers on enlarging use."""
 
@@ -201,7 +203,10 @@ def run(
 
 
 def our_tools(task: Task, perceiver: Perceiver | None = None) -> dict[str, Contestant]:
-    """The task's tool as `treat` applies it, and told the true severity where a perceiver would estimate it."""
+    """The task's tool as `treat` applies it, and told the true severity where a perceiver would estimate it.
+
+    Beside it the tool that knows several kinds of damage, asked about this one and about all: what a specialist is for.
+    """
     from conservator.benchmarks.controls import told
     from conservator.perception import observe
     from conservator.plan import Step
@@ -211,22 +216,30 @@ def our_tools(task: Task, perceiver: Perceiver | None = None) -> dict[str, Conte
     from conservator.tools.registry import TOOLS
     from conservator.treatment import restore
 
-    kinds = TOOLS.get(task.tool).card.treats
-    script: Policy = ScriptedPolicy([Step(task.tool, kinds, reason="benchmark")])
-    if task.scale > 1:
-        script = Enlarge(enlarge_step(TOOLS.get(task.tool), task.scale))
+    kinds, several = TOOLS.get(task.tool).card.treats, TOOLS.get("joint").card.treats
 
-    def treated(case: Case, look: Perceiver) -> Bytes:
-        treatment: Treatment = restore(case.given, policy=script, scale=task.scale, perceiver=look)
+    def blind(policy: Policy) -> Contestant:
+        return lambda case: treated(case, policy, perceiver or observe)
+
+    def treated(case: Case, policy: Policy, look: Perceiver) -> Bytes:
+        treatment: Treatment = restore(case.given, policy=policy, scale=task.scale, perceiver=look)
         return result_of(treatment)
 
     def knowing(case: Case) -> Bytes:
         assert case.severity is not None
-        return treated(case, told(case.severity))
+        return treated(case, once(task.tool, kinds), told(case.severity))
 
-    blind: dict[str, Contestant] = {BLIND: lambda case: treated(case, perceiver or observe)}
-    perceived = task.scale == 1 and any(BY_NAME[kind].sight is not Sight.TOLD for kind in kinds)
-    return blind | {TOLD: knowing} if perceived else blind
+    def once(tool: str, treats: tuple[str, ...]) -> Policy:
+        return ScriptedPolicy([Step(tool, treats, reason="benchmark")])
+
+    if task.scale > 1:
+        return {BLIND: blind(Enlarge(enlarge_step(TOOLS.get(task.tool), task.scale)))}
+    found = {BLIND: blind(once(task.tool, kinds))}
+    if any(BY_NAME[kind].sight is not Sight.TOLD for kind in kinds):
+        found[TOLD] = knowing
+    if set(kinds) < set(several):
+        found |= {AS_ONE: blind(once("joint", kinds)), AT_ONCE: blind(once("joint", several))}
+    return found
 
 
 def _damaged(task: Task, photos: Sequence[Path], seed: int) -> Iterator[Case]:

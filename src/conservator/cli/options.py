@@ -14,6 +14,7 @@ from conservator.models.devices import DEVICES, device
 from conservator.models.devices import VARIABLE as DEVICE_VARIABLE
 
 if TYPE_CHECKING:
+    from conservator.agents.reader import Reading
     from conservator.masks import MaskLike
 
 RESULTS = "Results"
@@ -73,6 +74,10 @@ Strength: TypeAlias = Annotated[
 ]
 Instruction: TypeAlias = Annotated[
     str | None, typer.Option("--instruction", "-i", help='Plain words: "remove the rain, keep the grain".')
+]
+Reader: TypeAlias = Annotated[
+    str,
+    typer.Option(help="Who reads the instruction: grammar, or llm, the language model that CONSERVATOR_LLM_URL names."),
 ]
 Prefer: TypeAlias = Annotated[
     list[str] | None,
@@ -139,6 +144,18 @@ Device: TypeAlias = Annotated[
         help=f"Where networks run: {', '.join(DEVICES)}. Default: cpu.",
     ),
 ]  # fmt: skip
+
+
+def read(instruction: str | None, reader: str) -> str | Reading | None:
+    """An instruction, read where somebody else than the grammar is to read it; UsageError for what cannot be done."""
+    if reader not in ("grammar", "llm"):
+        raise UsageError(f"reader {reader!r}", "grammar or llm")
+    if reader == "grammar" or instruction is None:
+        return instruction
+    from conservator.agents.endpoint import Endpoint
+    from conservator.agents.reader import LanguageReader
+
+    return LanguageReader(Endpoint.from_environment())(instruction)
 
 
 def masks(given: Sequence[str] | None) -> list[tuple[MaskLike, float]]:

@@ -21,6 +21,7 @@ def restore(
     policy: options.Policy = "spatial",
     strength: options.Strength = 1.0,
     instruction: options.Instruction = None,
+    reader: options.Reader = "grammar",
     mask: options.Mask = None,
     protect: options.Protect = None,
     prefer: options.Prefer = None,
@@ -55,11 +56,12 @@ def restore(
 
     layout = Layout(output, suffix, ext, record, not no_record, report, compare)
     wanted = Wanted(layout, overwrite, quality, as_json, quiet, options.mask_files(mask, protect))
+    asked = options.read(instruction, reader)
     treat_all(
         photographs,
         wanted,
         lambda photo, on_event: conservator.restore(
-            photo, policy=policy, scale=scale, strength=strength, instruction=instruction,
+            photo, policy=policy, scale=scale, strength=strength, instruction=asked,
             mask=options.masks(mask), protect=options.masks(protect), prefer=prefer or (), regions=regions,
             max_calls=max_calls, max_seconds=max_seconds, tile=tile, threads=threads, seed=seed,
             ledger=ledger, cache=cache, memory=memory, on_event=on_event,

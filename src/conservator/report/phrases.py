@@ -93,6 +93,11 @@ def _asked(event: Event) -> str:
     return f"{event['model']} ({event['tokens_in']} + {event['tokens_out']} tokens, {event['seconds']:.1f} s): {said}"
 
 
+def _fell_back(event: Event) -> str:
+    goes_on = "the grammar reads the instruction" if event["to"] == "grammar" else f"goes on with policy {event['to']}"
+    return f"{event['reason']}: {goes_on}"
+
+
 def _weighed(event: Event) -> str:
     right = "never measured" if event["model"] is None else f"{event['model']:.0%} right"
     follows = "outweighs the critic" if event["outweighs"] else "does not outweigh the critic"
@@ -113,7 +118,7 @@ _PHRASES: dict[str, Callable[[Event], str]] = {
     "looked_ahead": _looked_ahead,
     "asked": _asked,
     "weighed": _weighed,
-    "fell_back": lambda event: f"{event['reason']}: goes on with policy {event['to']}",
+    "fell_back": _fell_back,
     "returned": _returned,
     "planned": lambda event: f"planned: {', '.join(move['tool'] for move in event['moves'])}",
     "recalled": _recalled,

@@ -51,7 +51,7 @@ def _model(folder: Path, loader: str, kinds: Sequence[str]) -> Any:
     except ValueError as error:
         raise UsageError(f"{folder}: {line(error)}", f"one of {', '.join(kinds)}", "use another folder") from error
     except Exception as error:  # damaged files raise a dozen kinds of errors
-        fix = "download it again; EdgeTAM needs `pip install timm` besides"
+        fix = f"download it again; EdgeTAM needs timm: {INSTALL}"
         raise ModelMissing(f"{folder} cannot be loaded: {line(error)}", "a transformers model", fix) from error
     absent = sorted(told["missing_keys"])
     if absent:

@@ -23,7 +23,7 @@ from selenium.webdriver.support.ui import WebDriverWait
 
 from conservator.benchmarks.loopback import Loopback
 
-WIDTH, HEIGHT = 1360, 1340
+WIDTH, HEIGHT = 1360, 1600
 
 
 def chromium() -> webdriver.Chrome:

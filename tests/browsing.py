@@ -64,6 +64,14 @@ class Browser(webdriver.Chrome):
         """Choose a file, as a file dialog would."""
         self.find(f"{css} input[type=file]").send_keys(str(path))
 
+    def drop(self, css: str, path: Path) -> None:
+        """Drag a file from outside the browser over an element, and let it go there."""
+        box = self.find(css).rect
+        held = {"items": [], "files": [str(path)], "dragOperationsMask": 1}
+        place = {"x": box["x"] + box["width"] / 2, "y": box["y"] + box["height"] / 2, "data": held}
+        for what in ("dragEnter", "dragOver", "drop"):
+            self.execute_cdp_cmd("Input.dispatchDragEvent", {"type": what, **place})
+
     def requested(self) -> set[str]:
         """Addresses asked for since the last time this was called, hosts only."""
         told = (json.loads(entry["message"])["message"] for entry in self.get_log("performance"))

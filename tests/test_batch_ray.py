@@ -68,6 +68,8 @@ def test_a_killed_worker_and_a_lost_node_lose_nothing(
     def tell(path: Path, outcome: Outcome) -> None:
         assert path.name not in listener.outcomes, "restored twice"
         listener(path, outcome)
+        begun = [row for row in rows(tmp_path / "out").values() if row["state"] == "running"]
+        assert len(begun) <= ray_actors.AHEAD * 2, "more is read than two actors can hold"
         if len(listener.outcomes) == 1:
             happened.append("worker")
             os.kill(next(iter(worker_processes())), signal.SIGKILL)

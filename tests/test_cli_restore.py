@@ -13,6 +13,8 @@ from PIL import Image
 import conservator
 from command_line import contents, photograph, run
 from conservator.cli.failures import worst
+from conservator.plan import Step
+from conservator.policies.scripted import ScriptedPolicy
 
 
 @pytest.fixture
@@ -47,6 +49,23 @@ def test_the_record_replays_to_the_same_picture(tmp_path: Path) -> None:
     refused = run("replay", tmp_path / "street.restored.record.json", other)
     assert refused.exit_code == 3
     assert not (tmp_path / "other.replayed.png").exists()
+
+
+def test_masks_of_single_steps_are_named_when_a_record_is_replayed(tmp_path: Path) -> None:
+    photo, left = photograph(tmp_path / "street.png"), np.zeros((72, 104), np.uint8)
+    left[:, 52:] = 255
+    Image.fromarray(left).save(tmp_path / "left.png")
+    plan = ScriptedPolicy([Step("denoise", ("noise",), ("left",))])
+    treated = conservator.restore(photo, policy=plan, places={"left": left})
+    record = tmp_path / "record.json"
+    record.write_text(treated.record.to_json(), "utf-8")
+    assert not treated.unchanged
+    for wrong in ((), ("--place", "left.png"), ("--place", f"right={tmp_path / 'left.png'}")):
+        refused = run("replay", record, *wrong)
+        assert refused.exit_code == 2 and "left" in refused.stderr, refused.stderr
+    replayed = run("replay", record, "--place", f"left={tmp_path / 'left.png'}")
+    assert replayed.exit_code == 0, replayed.stderr
+    assert np.array_equal(np.asarray(Image.open(tmp_path / "street.replayed.png")), np.rint(treated.pixels * 255))
 
 
 def test_what_is_not_changed_comes_back_to_the_byte(tmp_path: Path) -> None:

@@ -100,6 +100,8 @@ WHOLE = {"schema": SCHEMA, "input": {"path": None, "sha256": "0"}, "output": {"s
         ({"output": {}}, r"output\.sha256"),
         ({"call": CALL | {"strength": "much"}}, r"call\.strength"),
         ({"call": CALL | {"mask": [{"path": None, "sha256": "0"}]}}, r"mask\.strength"),
+        ({"call": CALL | {"places": {"sky": []}}}, r"places\.sky"),
+        ({"call": CALL | {"prefer": [[]]}}, r"call\.prefer"),
         ({"plan": {}}, "plan"),
     ],
 )

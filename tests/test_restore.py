@@ -10,6 +10,8 @@ from PIL import Image
 
 import conservator
 from conservator import InputError, Record, UsageError, diagnose, replay, restore, treat
+from conservator.plan import Step
+from conservator.policies.scripted import ScriptedPolicy
 from conservator.quality.reference import psnr
 from conservator.synthesis import Damage, degrade
 
@@ -75,12 +77,37 @@ def test_a_record_replays_to_the_same_samples(tmp_path, photo):
         replay(file, other)
 
 
+def test_a_plan_with_places_replays_from_the_same_masks_only(tmp_path, photo):
+    mask = np.zeros((240, 320), np.uint8)
+    mask[:120] = 255
+    Image.fromarray(mask).save(tmp_path / "sky.png")
+    plan = ScriptedPolicy([Step("joint", ("jpeg", "noise"), ("sky",))])
+    told = {"policy": plan, "instruction": "remove the noise, remove the compression"}
+    first = restore(photo, **told, places={"sky": tmp_path / "sky.png"})
+    changed = (first.photo.samples != first.original.samples).any(axis=2)
+    assert changed[:120].any() and not changed[120:].any()
+    assert np.array_equal(replay(first.record, photo).photo.samples, first.photo.samples)
+    unnamed = restore(photo, **told, places={"sky": mask})
+    with pytest.raises(UsageError, match="sky"):
+        replay(unnamed.record, photo)
+    assert replay(unnamed.record, photo, places={"sky": mask}).record.data["output"] == first.record.data["output"]
+    with pytest.raises(InputError):
+        replay(unnamed.record, photo, places={"sky": mask[::-1]})
+    for wrong in ({"sky": None}, {"sky": []}, {"sky": [1]}, [1]):
+        data = unnamed.record.to_dict()
+        with pytest.raises(InputError, match="something else"):
+            Record.from_dict({**data, "call": {**data["call"], "places": wrong}})
+
+
 def test_a_record_replays_with_as_many_threads_as_it_was_made_with(photo):
     made = restore(photo, instruction="remove the noise", threads=1).record
     assert replay(made, photo).record.data["call"]["threads"] == 1
     foreign = {**made.data, "call": made.data["call"] | {"threads": 64}, "output": {"sha256": "0" * 64}}
     with pytest.raises(UsageError, match="64 cores"):
         replay(Record(foreign), photo)
+    unsaid = {**foreign, "call": foreign["call"] | {"threads": None}}
+    with pytest.raises(UsageError, match="replay gave"):
+        replay(Record(unsaid), photo)
 
 
 def test_a_record_says_everything_and_is_json(treatment):

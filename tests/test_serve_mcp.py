@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import base64
+import contextlib
 import io
 import json
 import os
@@ -211,6 +212,79 @@ def test_a_session_goes_on_where_its_connection_broke(server: Loopback) -> None:
         assert "joint" in result
         with client.stream("GET", "/mcp", headers={"Last-Event-ID": first[0]}) as again:
             assert any(data == result for _, data in events(again))
+
+
+class Relay:
+    """Stands between a client and the server, and cuts every connection when told to."""
+
+    def __init__(self, port: int) -> None:
+        self._there, self._open, self._carrying = port, set[asyncio.StreamWriter](), set[Any]()
+        self.cuts = 0
+
+    async def __aenter__(self) -> Relay:
+        self._listening = await asyncio.start_server(self._carry, "127.0.0.1", 0)
+        self.url = f"http://127.0.0.1:{self._listening.sockets[0].getsockname()[1]}/mcp"
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        self._listening.close()
+        self.cut()
+        await asyncio.gather(*self._carrying, return_exceptions=True)
+
+    def cut(self) -> None:
+        self.cuts += 1
+        for end in self._open:
+            end.transport.abort()
+
+    async def _carry(self, here: asyncio.StreamReader, back: asyncio.StreamWriter) -> None:
+        self._carrying.add(asyncio.current_task())
+        there, on = await asyncio.open_connection("127.0.0.1", self._there)
+        self._open |= {back, on}
+        await asyncio.gather(self._pour(here, on), self._pour(there, back))
+
+    async def _pour(self, source: asyncio.StreamReader, sink: asyncio.StreamWriter) -> None:
+        with contextlib.suppress(ConnectionError):
+            while data := await source.read(65536):
+                sink.write(data)
+                await sink.drain()
+        sink.close()
+
+
+def test_the_official_client_takes_its_call_up_where_the_connection_broke(server: Loopback) -> None:
+    steps: list[float] = []
+    asked: list[str] = []
+
+    async def note(request: httpx2.Request) -> None:
+        asked.extend([request.method] if "last-event-id" in request.headers else [])
+
+    async def conversation() -> CallToolResult:
+        headers = {"Authorization": f"Bearer {TOKEN}"}
+        async with (
+            Relay(server.port) as relay,
+            httpx2.AsyncClient(headers=headers, timeout=300.0, event_hooks={"request": [note]}) as http,
+            Client(streamable_http_client(relay.url, http_client=http), mode="legacy") as client,
+        ):
+
+            async def hear(step: float, total: float | None, message: str | None) -> None:
+                steps.append(step)
+                if message and message.startswith("opened"):
+                    relay.cut()
+
+            answer = await client.call_tool("restore", {"photo": coded(png(seed=4))}, progress_callback=hear)
+            assert relay.cuts == 1
+            return answer
+
+    before = done(server)
+    answer = asyncio.run(asyncio.wait_for(conversation(), 300))
+    assert not answer.is_error and picture(answer).size == (104, 72)
+    assert "GET" in asked and steps == [float(step) for step in range(1, len(steps) + 1)]  # none lost, none twice
+    assert done(server) == before + 1
+
+
+def done(server: Loopback) -> int:
+    """Jobs that the server has finished."""
+    told = httpx2.get(f"{server.url}/metrics", headers={"Authorization": f"Bearer {TOKEN}"}, timeout=60).text
+    return int(float(next(line for line in told.splitlines() if 'state="done"' in line).split()[-1]))
 
 
 def test_missed_messages_are_sent_again_within_bounds() -> None:

@@ -5,6 +5,7 @@ import json
 import numpy as np
 import pytest
 
+from conservator.cache import Cache
 from conservator.degradations import INDEX, NAMES
 from conservator.diagnosis import Diagnosis
 from conservator.errors import UsageError
@@ -136,6 +137,35 @@ def test_a_step_can_be_limited_to_a_region():
         run.apply(Step("lift", ("noise",), ("r99",)))
     with pytest.raises(UsageError, match="snow"):
         run.apply(Step("lift", ("snow",)))
+
+
+def test_a_step_keeps_to_a_place_of_the_caller_to_the_pixel():
+    place, other = (np.zeros((96, 128), np.float32) for _ in range(2))
+    place[10:50, 70:101], other[60:90, 70:] = 1.0, 1.0
+    tool = FakeTool("lift", gain=3.0)
+    run = session(tool, limits=Limits(places={"face": place, "wall": other}))
+    step = Step("lift", ("noise",), ("face",))
+    kept = run.apply(step)
+    changed = np.any(run.samples != run.photo.samples, axis=2)
+    assert changed.any() and not changed[place == 0].any() and kept.gain > 0
+    run.take_back(kept, "looking")
+    run.apply(Step("lift", ("noise",), ("face", "wall")))
+    both = np.any(run.samples != run.photo.samples, axis=2)
+    assert both[other > 0].any() and not both[place + other == 0].any()
+    with pytest.raises(UsageError, match="one sort"):
+        run.plan_maps(Step("lift", ("noise",), ("face", "r1")))
+
+
+def test_another_place_is_another_result_and_the_same_one_is_reused():
+    places = {name: np.zeros((96, 128), np.float32) for name in ("above", "below")}
+    places["above"][:48], places["below"][48:] = 1.0, 1.0
+    tool = FakeTool("lift", gain=3.0)
+    cache = Cache()
+    for place, computed in (("above", True), ("below", True), ("above", False)):
+        run = session(tool, limits=Limits(places={"here": places[place]}), cache=cache)
+        run.keep(run.apply(Step("lift", ("noise",), ("here",))))
+        assert ("reused" in events(run)) is not computed
+        assert not np.any(run.samples != run.photo.samples, axis=2)[places[place] == 0].any()
 
 
 def test_the_same_step_on_the_same_pixels_is_not_computed_twice():

@@ -24,7 +24,7 @@ from conservator.serve.refusals import NoSuchJob, UnknownFormat
 from conservator.serve.studio.brush import PROTECT, TREAT, alike, mask_of, picture_of
 from conservator.serve.studio.desk import Desk, Run
 from conservator.serve.studio.desks import Desks
-from conservator.serve.studio.draft import Draft, Line
+from conservator.serve.studio.draft import OWN, Draft, Line, Place
 from conservator.serve.studio.history import Version
 from conservator.serve.studio.show import choices
 from conservator.serve.worker import carry_out
@@ -48,6 +48,8 @@ def test_every_edit_of_a_plan_gives_a_new_draft_and_says_what_it_was() -> None:
         "denoise removed": PLAN.removed(0),
         "joint added": PLAN.added("joint"),
         "denoise with keep_grain 0.5": PLAN.given(0, "keep_grain", 0.5),
+        "dejpeg only in r2": PLAN.placed(1, Place("r2", b"a mask")),
+        "dejpeg in its own mask": PLAN.placed(1, Place(OWN, b"a mask")),
     }
     assert {said: draft.changes(PLAN) for said, draft in edits.items()} == {said: [said] for said in edits}
     assert tools(PLAN) == ["denoise", "dejpeg", "derain"] and PLAN.changes(PLAN) == []
@@ -70,6 +72,18 @@ def test_every_edit_of_a_plan_gives_a_new_draft_and_says_what_it_was() -> None:
 def test_an_edit_that_cannot_be_is_said(edit: Callable[[], Draft], says: str) -> None:
     with pytest.raises(UsageError, match=says):
         edit()
+
+
+def test_a_mask_is_for_the_whole_plan_or_for_the_line_it_was_drawn_for() -> None:
+    plan = Draft().planned(line.step for line in PLAN.lines).masked(b"all")
+    own = plan.masked(b"own", b"strokes", 2)
+    assert (plan.painted(), own.painted(), own.painted(2)) == ((b"all", None), (b"all", None), (b"own", b"strokes"))
+    moved = own.moved(2, -2)
+    assert moved.index(2) == 0 and moved.painted(2) == own.painted(2)
+    (name,) = moved.places
+    assert [step.regions for step in moved.steps] == [(name,), ("whole",), ("whole",)]
+    assert moved.switched(0, False).places == moved.masked(None, key=2).places == moved.removed(0).places == {}
+    assert moved.masked(None, key=2).moved(0, 2) == plan
 
 
 def test_a_plan_has_an_end() -> None:
@@ -136,7 +150,7 @@ class Counted:
         self.tools, self.looks, self.made = [], 0, self.made + 1
         out = self.folder / str(self.made)
         out.mkdir()
-        job = order.model_dump() | {"photo": str(self.folder / "photo"), "mask": None, "out": str(out)}
+        job = order.model_dump() | {"photo": str(self.folder / "photo"), "mask": None, "places": {}, "out": str(out)}
         job |= {"cache": str(self.folder / "cache"), "memory": None, "max_pixels": 10**6}
         facts = carry_out(job, lambda event: None)
         return self.tools, self.looks, facts
@@ -278,6 +292,35 @@ def test_a_mask_keeps_what_it_keeps_and_one_of_another_size_is_an_error(desk: De
     desk.draft = Draft(mask=encoded(np.full((9, 9), 255, np.uint8)))
     with pytest.raises(UsageError, match="mask is 9×9"):
         settled(desk, desk.run(anew=True))
+
+
+def test_one_step_is_sent_to_one_region_and_another_to_a_mask(desk: Desk) -> None:
+    photo = png(seed=8)
+    made(desk, desk.open(photo, "street.png"))
+    noisy = next(region["id"] for region in desk.found["regions"] if region["severities"])
+    made(desk, desk.run(anew=True))
+    assert tools(desk.draft) == ["denoise"]
+    top = np.zeros((72, 104), np.uint8)
+    top[:36] = 255
+    desk.draft = desk.draft.masked(encoded(top), key=desk.draft.lines[0].key)
+    assert desk.edited == ["denoise in its own mask"]
+    masked = made(desk, desk.run(anew=False))
+    before, after = (np.asarray(Image.open(file)) for file in (BytesIO(photo), desk.result("result")))
+    assert (before[36:] == after[36:]).all() and (before[:36] != after[:36]).any() and masked.reused == 0
+
+    desk.draft = desk.draft.added("joint").placed(1, desk.region(noisy))
+    second = made(desk, desk.run(anew=False))
+    assert (len(second.kept), second.reused) == (2, 1)
+    inside = white(second.draft.lines[1].place.mask)  # type: ignore[union-attr]
+    changed = (np.asarray(Image.open(desk.result("result"))) != after).any(axis=2)
+    assert inside.shape == (72, 104) and changed.any() and not changed[inside == 0].any()
+    record = conservator.Record.load(desk.result("record"))
+    places = second.draft.places
+    assert encode(conservator.replay(record, photo, places=places).photo, "png") == desk.result("result").read_bytes()
+    for name, mask in places.items():
+        assert desk.jobs.mask(second.job, f"place-{name}").read_bytes() == mask  # type: ignore[union-attr]
+    assert desk.undo() is masked
+    assert made(desk, desk.run(anew=False)).reused == 1
 
 
 def test_an_empty_plan_and_an_unknown_policy_are_said(desk: Desk) -> None:

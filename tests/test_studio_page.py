@@ -131,6 +131,34 @@ def test_a_plan_is_edited_and_only_what_follows_is_computed(page: Browser, serve
     assert page.requested() == {server.url.removeprefix("http://")}
 
 
+def test_a_dropped_photograph_is_shown_with_what_ails_it_and_restored_as_told(
+    page: Browser, server: Loopback, photo: Path
+) -> None:
+    page.drop("#photo", photo)
+    page.says("#status", "as it came")
+    for tab, part, says in (("Regions", "regions", "noise"), ("Severity", "maps", "worst"), ("Compare", "compare", "")):
+        page.tab(tab)
+        page.says(f"#{part}", says)
+        page.until(lambda part=part: page.execute_script(SHOWN, page.find(f"#{part}")), f"pictures in {part}")
+    for tool in ("white_balance", "underwater"):
+        add(page, tool)
+    page.until(lambda: len(page.find_elements("css selector", ".step input[type=checkbox]")) == 2, "two steps")
+    page.find_elements("xpath", "//button[contains(., 'Earlier')]")[1].click()
+    page.until(lambda: "1. underwater" in page.text(".step"), "the steps in another order")
+    page.find("#instruction textarea").send_keys("remove the noise")
+    chosen(page, "#policy input", "joint")
+    page.find("#restore").click()
+    page.says("#status", "Version 1")
+    call = json.loads(downloaded(page, server, "record"))["call"]
+    assert (call["policy"], call["instruction"]) == ("joint", "remove the noise")
+
+
+SHOWN = """
+const pictures = [...arguments[0].querySelectorAll('img')];
+return pictures.length > 0 && pictures.every(one => one.complete && one.naturalWidth > 0);
+"""
+
+
 def fill(page: Browser, selector: str, text: str) -> None:
     """Type over what a field holds."""
     field = page.find(selector)
@@ -140,8 +168,7 @@ def fill(page: Browser, selector: str, text: str) -> None:
 
 def add(page: Browser, tool: str) -> None:
     """Put a tool at the end of the plan."""
-    page.find("#tool input").click()
-    page.find(f"[role=option][aria-label^='{tool}']").click()
+    chosen(page, "#tool input", tool)
     page.find("#add").click()
     page.says("#note", f"{tool} added")
 
@@ -172,6 +199,37 @@ def test_only_what_is_painted_blue_is_treated(page: Browser, server: Loopback, p
     assert (both[mask == 255] > 200).all() and (both == 255).sum() > (mask == 255).sum()
     page.find("#unmask").click()
     page.says("#mask-note", "No mask")
+
+
+def test_a_mask_is_painted_for_one_step_alone(page: Browser, server: Loopback, photo: Path) -> None:
+    restored(page, photo)
+    add(page, "white_balance")
+    chosen(page, "#target input", "Step 2")
+    page.says("#mask-note", "step 2 works wherever it is found")
+    paint(page, -30)
+    page.find("#rerun").click()
+    page.says("#status", "Version 2: 2 steps (1 reused, 1 computed)")
+    page.says("#mask-note", "A mask is in use")
+    plan = json.loads(downloaded(page, server, "record"))["plan"]
+    (place,) = plan[1]["regions"]
+    assert plan[0]["regions"] == ["whole"] and place.startswith("mask-")
+    mask = np.asarray(Image.open(BytesIO(downloaded(page, server, f"place-{place}"))))
+    assert mask.shape == (144, 208) and 0 < (mask == 255).mean() < 0.5
+    page.until(lambda: page.find("#target input").get_attribute("value").startswith("Step 2"), "the page at rest")
+    chosen(page, "#target input", "Every step")
+    page.says("#mask-note", "No mask")
+    chosen(page, "input[aria-label='Where step 2 works']", "Only in r")
+    page.says("#note", "white_balance only in r")
+    page.find("#rerun").click()
+    page.says("#status", "Version 3: 2 steps (1 reused, 1 computed)")
+    chosen(page, "input[aria-label='Where step 2 works']", "Wherever")
+    page.says("#note", "white_balance wherever it is found")
+
+
+def chosen(page: Browser, field: str, start: str) -> None:
+    """Take the first entry of a list that begins like this."""
+    page.find(field).click()
+    page.find(f"[role=option][aria-label^='{start}']").click()
 
 
 def paint(page: Browser, right: int) -> None:
@@ -233,7 +291,7 @@ def test_a_run_is_cancelled(page: Browser, tmp_path: Path) -> None:
         page.choose("#photo", tmp_path / f"slow{times}.png")
         page.says("#status", "as it came")
         page.find("#restore").click()
-        page.until(lambda: page.find("#cancel").is_enabled() or "Version" in page.text("#status"), "a run to cancel")
+        page.until(lambda: "(noise)" in page.text("#progress") or "Version" in page.text("#status"), "a step to cancel")
         page.find("#cancel").click()
         page.until(lambda: any(end in page.text("#status") for end in ("Stopped", "Version")), "an end of the run")
         if "Stopped" in page.text("#status"):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection
+from functools import reduce
 
 import numpy as np
 
@@ -12,7 +13,7 @@ from conservator.errors import UsageError
 from conservator.pixels.reduce import mask_cells
 from conservator.pixels.types import Maps, Mask
 from conservator.plan import Step
-from conservator.regions import EVERYWHERE, area
+from conservator.regions import EVERYWHERE, WHOLE, area
 from conservator.terms import Limits
 
 
@@ -42,12 +43,13 @@ class Mandate:
     def maps(self, step: Step, diagnosis: Diagnosis, *, enlarging: bool = False) -> Maps:
         """Severity that a step is to treat, float32 (D, h, w); zero for other kinds and outside its regions.
 
-        Masks, and the places that wishes name, are not in it: the engine keeps to them by the pixel. A kind that
-        nothing perceives is treated in full: whoever asks for its tool has seen it. So is a photo that is enlarged,
-        whatever damage the wishes are about. UsageError for an unknown kind or region.
+        Masks, and the places that wishes and steps name, are not in it: the engine keeps to them by the pixel. A kind
+        that nothing perceives is treated in full: whoever asks for its tool has seen it. So is a photo that is
+        enlarged, whatever damage the wishes are about. UsageError for an unknown kind or region.
         """
         maps = np.zeros_like(diagnosis.maps)
-        where, uniform = area(step.regions, diagnosis.regions), step.regions == (EVERYWHERE,)
+        regions = step.regions if self._place(step) is None else (WHOLE,)
+        where, uniform = area(regions, diagnosis.regions), regions == (EVERYWHERE,)
         for kind in step.treats:
             if kind not in INDEX:
                 raise UsageError(f"degradation {kind!r}", f"one of {', '.join(NAMES)}")
@@ -56,18 +58,27 @@ class Mandate:
             maps[INDEX[kind]] = np.clip(severity, 0.0, 1.0) * where
         return maps
 
-    def judged(self, maps: Maps) -> Maps:
-        """Maps without the cells that masks and wishes leave nothing of."""
-        judged = maps.copy()
+    def judged(self, maps: Maps, step: Step) -> Maps:
+        """Maps of a step without the cells that masks, wishes and its own place leave nothing of."""
+        judged, place = maps.copy(), self._place(step)
         for kind, cells in self._open.items():
             judged[INDEX[kind]] *= cells
-        return judged
+        return judged if place is None else judged * (mask_cells(place) > 0)
 
     def masks(self, step: Step, *, enlarging: bool = False) -> dict[str, Mask]:
         """Share of its severity that each kind is treated with per pixel, float32 (H, W), where it is not all."""
-        mask = self._limits.mask
+        mask, place = self._limits.mask, self._place(step)
         masks = self._masks if not enlarging else {} if mask is None else dict.fromkeys(NAMES, mask)
+        if place is not None:
+            masks = {kind: place * masks[kind] if kind in masks else place for kind in step.treats}
         return {kind: mask for kind, mask in masks.items() if kind in step.treats}
+
+    def _place(self, step: Step) -> Mask | None:
+        """Where a step is to keep to, float32 (H, W), when its regions are the caller's; UsageError for a mixture."""
+        named = [self._limits.places[name] for name in step.regions if name in self._limits.places]
+        if 0 < len(named) < len(step.regions):
+            raise UsageError(f"regions {list(step.regions)}", "places of the caller, or regions found", "name one sort")
+        return reduce(np.maximum, named) if named else None
 
     def _shares(self, select: Callable[[str], Mask]) -> dict[str, Mask]:
         shares, mask = self._wishes.shares(select), self._limits.mask

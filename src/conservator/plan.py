@@ -17,7 +17,7 @@ class Step:
 
     tool       name in the tool registry
     treats     degradations to treat, a subset of what the tool's card offers
-    regions    ids of regions, or ("whole",)
+    regions    ids of regions, or names of places that the caller gave, or ("whole",)
     strength   multiplies the severity map; 1 is what the diagnosis says, 0 does nothing
     options    further keyword arguments of the tool, JSON values
     reason     why the policy chose it, in words

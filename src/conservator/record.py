@@ -92,6 +92,7 @@ _PARTS: Mapping[str, Mapping[str, Any]] = MappingProxyType(
         "call": {
             "strength": int | float, "instruction": str | None, "tile": int, "scale": int, "prefer": list | None,
             "regions": str | None, "threads": int | None, "mask": list | dict | None, "protect": list | dict | None,
+            "places": dict | None,
         },
     }
 )  # fmt: skip
@@ -139,9 +140,13 @@ class Record:
         missing = {*_PARTS, "plan"} - data.keys()
         if missing:
             raise InputError(f"{name} lacks {sorted(missing)}", "a complete record", "use the file that restore wrote")
-        masks = [mask for what in ("mask", "protect") for mask in _listed(data["call"], what)]
+        call = _dict(data["call"])
+        places = _dict(call.get("places"))
+        masks = [mask for one in (call.get("mask"), call.get("protect"), *places.values()) for mask in _listed(one)]
         wrong = [f"{part}.{key}" for part, types in _PARTS.items() for key in _wrong(data[part], types)]
         wrong += [f"mask.{key}" for mask in masks for key in _wrong(mask, _MASK)]
+        wrong += [f"places.{name}" for name, one in places.items() if not isinstance(one, list) or not one]
+        wrong += ["call.prefer"] * any(not isinstance(name, str) for name in _listed(call.get("prefer")))
         if wrong or not isinstance(data["plan"], list):
             got = f"{name} has something else for {', '.join(wrong) or 'plan'}"
             raise InputError(got, "a complete record", "use the file that restore wrote")
@@ -155,6 +160,9 @@ def _wrong(part: Any, types: Mapping[str, Any]) -> list[str]:
     return [key for key, wanted in types.items() if not isinstance(part.get(key), wanted)]
 
 
-def _listed(call: Any, what: str) -> list[Any]:
-    found = call.get(what) if isinstance(call, dict) else None
-    return found if isinstance(found, list) else []
+def _dict(value: Any) -> dict[str, Any]:
+    return value if isinstance(value, dict) else {}
+
+
+def _listed(value: Any) -> list[Any]:
+    return value if isinstance(value, list) else []

@@ -95,7 +95,7 @@ class Session:
             self.work.done(time.perf_counter() - begun, maps)
             self.ledger.add("step_failed", tool=tool.name, error=str(error))
             return Outcome(step, failed=error)
-        judged = self._mandate.judged(maps)
+        judged = self._mandate.judged(maps, step)
         self._previous = self.state
         with self.ledger.timed("guard"):
             alike, touched = shrunk(treated, self.photo.size), np.asarray(judged.any(axis=0))
@@ -231,7 +231,8 @@ class Session:
         return Mandate(limits, lambda phrase: found[phrase].mask)
 
     def _treated(self, step: Step, maps: Maps) -> tuple[Samples, str]:
-        key = key_of(self._key, step.to_dict(), maps)
+        places = [self.limits.places[name] for name in step.regions if name in self.limits.places]
+        key = key_of(self._key, step.to_dict(), maps, *places)
         found = self.cache.get(key)
         if found is not None:
             self.ledger.add("reused", tool=step.tool, key=key[:16])
@@ -257,8 +258,8 @@ class Session:
         """Steps with their tools; a kind that several of them treat is asked for as by the first."""
         maps = np.zeros_like(self.diagnosis.maps)
         for step in steps:
-            maps = np.where(maps > 0, maps, self.plan_maps(step))
-        return Way(tuple((self.tools.get(step.tool), step) for step in steps), self._mandate.judged(maps))
+            maps = np.where(maps > 0, maps, self._mandate.judged(self.plan_maps(step), step))
+        return Way(tuple((self.tools.get(step.tool), step) for step in steps), maps)
 
     def _report(self, outcome: Outcome) -> None:
         verdict = outcome.verdict

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from conservator.pixels.types import Mask
@@ -40,9 +41,11 @@ class Limits:
     wishes    the instruction, parsed
     mask      float32 (H, W): 1 treat, 0 protect; None is everywhere
     tile      side of the engine's tiles in px
+    places    masks like it, by the names under which steps have them as their regions
     """
 
     strength: float = 1.0
     wishes: Wishes = field(default_factory=Wishes)
     mask: Mask | None = None
     tile: int = 512
+    places: Mapping[str, Mask] = field(default_factory=dict)

@@ -81,6 +81,7 @@ def restore(
     instruction: str | Wishes | Reading | None = None,
     mask: Masks | None = None,
     protect: Masks | None = None,
+    places: Mapping[str, Masks] | None = None,
     prefer: str | Sequence[str] = (),
     regions: str | MaskSource | None = None,
     max_calls: int | None = None,
@@ -105,6 +106,8 @@ def restore(
     mask         what is treated: a picture, array, COCO, GeoJSON or SVG, or several with strengths, see `MaskLike`
     protect      what is left alone, likewise; where a mask is 1 (white), pixels stay identical to the byte, or are
                  interpolated where the photo is enlarged
+    places       masks by names that the steps of a plan may have as their `regions`: such a step keeps to them, to the
+                 pixel
     prefer       names of tools that get what they treat to themselves, added ones too (see `add_tool`)
     regions      who draws the regions: "sam:PATH" (see `selection.source_named`) or a mask source; None: the perceiver
     max_calls    most tool calls
@@ -145,8 +148,11 @@ def restore(
             check_size(original, scale)
             name = _file_name(original)
             drawn, protected = (read_masks(given, original.size, photo=name) for given in (mask, protect))
-            limits = Limits(strength, wishes, combined(drawn, protected), tile or 512)
+            named = {place: read_masks(given, original.size, photo=name) for place, given in (places or {}).items()}
+            weights = {place: weight for place, each in named.items() if (weight := combined(each, [])) is not None}
+            limits = Limits(strength, wishes, combined(drawn, protected), tile or 512, weights)
         call["mask"], call["protect"] = ([one.to_dict() for one in each] or None for each in (drawn, protected))
+        call["places"] = {place: [one.to_dict() for one in each] for place, each in named.items()} or None
         session = Session(
             original,
             tools=tools,
@@ -210,12 +216,14 @@ def replay(
     photo: Source | None = None,
     mask: Masks | None = None,
     protect: Masks | None = None,
+    places: Mapping[str, Masks] | None = None,
 ) -> Treatment:
     """Carry out a record's plan again and check that the same samples come out.
 
     photo    the input, when it is no longer where the record says
     mask     likewise the masks, for a run that had any; their strengths are those of the record
     protect  likewise
+    places   likewise, by name
 
     Raises InputError when photo or mask is not the recorded one, UsageError when the result differs.
     """
@@ -227,15 +235,19 @@ def replay(
         recorded_masks(what, given, call.get(what) or (), original.size, photo=_file_name(original))
         for what, given in (("mask", mask), ("protect", protect))
     )
+    named = {
+        name: recorded_masks(f"places[{name!r}]", (places or {}).get(name), known, original.size)
+        for name, known in (call.get("places") or {}).items()
+    }
     steps = [Step.from_dict(s) for s in data["plan"]]
     treatment = restore(original, policy=ScriptedPolicy(steps), strength=call["strength"],
                         instruction=_instruction(call), tile=call["tile"], scale=call["scale"],
-                        mask=drawn, protect=protected, prefer=call.get("prefer") or (),
+                        mask=drawn, protect=protected, places=named, prefer=call.get("prefer") or (),
                         regions=call.get("regions"), threads=call.get("threads"))  # fmt: skip
     found, wanted = treatment.record.data["output"]["sha256"], data["output"]["sha256"]
     if found != wanted:
         fix = "use the versions and models that the record names"
-        if (threads := call.get("threads", thread_limit())) > thread_limit():  # sums come in another order
+        if (threads := call.get("threads") or 0) > thread_limit():  # sums come in another order
             fix = f"use a machine with {threads} cores, and {fix[4:]}"
         raise UsageError(f"replay gave {found[:12]}…", f"{wanted[:12]}…", fix)
     return treatment

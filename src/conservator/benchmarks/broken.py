@@ -149,7 +149,7 @@ def _records() -> Iterator[Case]:
     import conservator
 
     photo, mask = picture(SIDE, 0), np.ones((SIDE, SIDE), np.float32)
-    good = conservator.restore(photo, mask=mask).record.to_dict()
+    good = conservator.restore(photo, mask=mask, places={"it": mask}).record.to_dict()
     slim = {name: good[name] for name in ("schema", "input", "output", "call", "plan")}
     with tempfile.TemporaryDirectory() as folder:
         file = Path(folder) / "record.json"
@@ -161,7 +161,7 @@ def _records() -> Iterator[Case]:
             file.write_bytes(text if twist else scrambled(text, chance))
             record = conservator.Record.load(file)
             if chance.random() < _CARRIED_OUT:
-                conservator.replay(record, photo, mask)
+                conservator.replay(record, photo, mask, places={"it": mask})
 
         yield case
 

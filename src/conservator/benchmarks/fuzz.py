@@ -30,6 +30,9 @@ CASES: Mapping[str, int] = MappingProxyType(
 PATIENCE = 60.0
 """Seconds after which a case hangs: busy machines are slow, and the slowest case is told."""
 
+SETTING_UP = 10 * PATIENCE
+"""Seconds that a process may take before its first case: it loads networks, or starts a server."""
+
 MOST_MEMORY = 2000.0
 """MB that no process may pass: pictures of the cases have at most a megapixel."""
 
@@ -133,7 +136,7 @@ class _Child:
             stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True,
         )  # fmt: skip
         self.how, self.end, self.peak = "crash", "", 0.0
-        self._heard = time.monotonic()
+        self._heard, self._patience = time.monotonic(), SETTING_UP
         self._complaints: list[str] = []
 
     def lines(self) -> Iterator[dict[str, Any]]:
@@ -143,7 +146,7 @@ class _Child:
             helper.start()
         assert self._process.stdout is not None
         for line in self._process.stdout:
-            self._heard = time.monotonic()
+            self._heard, self._patience = time.monotonic(), PATIENCE
             yield json.loads(line)
         code = self._process.wait()
         for helper in helpers:
@@ -155,8 +158,8 @@ class _Child:
     def _watch(self) -> None:
         while self._process.poll() is None:
             self.peak = max(self.peak, *(peak_megabytes(one) for one in _family(self._process.pid)))
-            if time.monotonic() - self._heard > PATIENCE:
-                self._stop("hang", f"no answer in {PATIENCE:g} s")
+            if time.monotonic() - self._heard > self._patience:
+                self._stop("hang", f"no answer in {self._patience:g} s")
             elif self.peak > MOST_MEMORY:
                 self._stop("memory", f"{self.peak:.0f} MB")
             time.sleep(0.1)

@@ -107,6 +107,9 @@ Mask: TypeAlias = Annotated[
 Protect: TypeAlias = Annotated[
     list[str] | None, typer.Option(metavar="FILE[:STRENGTH]", help=f"Leave alone what a mask covers: {_MASK_FILE}")
 ]
+Place: TypeAlias = Annotated[
+    list[str] | None, typer.Option(metavar="NAME=FILE", help="A mask that steps keep to, by its name in the record.")
+]
 Memory: TypeAlias = Annotated[
     Path | None,
     typer.Option(
@@ -158,6 +161,14 @@ def read(instruction: str | None, reader: str) -> str | Reading | None:
 def masks(given: Sequence[str] | None) -> list[tuple[MaskLike, float]]:
     """("sky.json", 0.5) from "sky.json:0.5"; the strength is 1 where none is given."""
     return [_mask(argument) for argument in given or ()]
+
+
+def places(given: Sequence[str] | None) -> dict[str, MaskLike]:
+    """{"r2-1a2b3c4d": "face.png"} from "r2-1a2b3c4d=face.png"; UsageError where there is no name or no file."""
+    pairs = [argument.partition("=") for argument in given or ()]
+    if wrong := [name for name, sign, file in pairs if not (name and sign and file)]:
+        raise UsageError(f"--place {wrong[0]}", "NAME=FILE", "the record's `call` says which names there are")
+    return {name: file for name, _, file in pairs}
 
 
 def mask_files(*given: Sequence[str] | None) -> tuple[Path, ...]:

@@ -21,6 +21,7 @@ def replay(
     ] = None,
     mask: options.Mask = None,
     protect: options.Protect = None,
+    place: options.Place = None,
     output: options.Output = None,
     suffix: options.Suffix = ".replayed",
     ext: options.Extension = AUTO,
@@ -42,11 +43,15 @@ def replay(
     source = photograph or recorded.data["input"].get("path")
     if source is None:
         raise UsageError(f"{record} names no file", "the photograph it was made from", "pass it behind the record")
+    places = options.places(place)
     layout = Layout(output, suffix, ext, None, False, report, compare)
     treat_all(
         [source],
-        Wanted(layout, overwrite, quality, as_json, quiet, (record, *options.mask_files(mask, protect))),
+        Wanted(
+            layout, overwrite, quality, as_json, quiet,
+            (record, *options.mask_files(mask, protect), *(Path(str(file)) for file in places.values())),
+        ),
         lambda photo, on_event: conservator.replay(
-            recorded, photo, options.masks(mask) or None, options.masks(protect) or None
+            recorded, photo, options.masks(mask) or None, options.masks(protect) or None, places
         ),
     )

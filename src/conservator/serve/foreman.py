@@ -22,6 +22,9 @@ from conservator.serve.store import Job, State, Store, now
 CACHE = "cache"
 """Folder, beside that of the jobs, of the intermediate results that some of them share."""
 
+MASK, PLACE = "mask", "place-"
+"""Files of a job: its mask, and, with their names behind it, the places that its plan names."""
+
 Listener = Callable[[str], None]
 """Called, from any thread, with the id of a job that has news."""
 
@@ -102,10 +105,11 @@ class Foreman:
             return None
         with keeping():
             make_folder(self.place(job))
-        photo, mask = self._folder / job.id / "photo", self._folder / job.id / "mask"
+        home = self._folder / job.id
         return job.order.model_dump() | {
-            "photo": str(photo),
-            "mask": str(mask) if mask.exists() else None,
+            "photo": str(home / "photo"),
+            "mask": str(home / MASK) if (home / MASK).exists() else None,
+            "places": {path.name.removeprefix(PLACE): str(path) for path in sorted(home.glob(f"{PLACE}*"))},
             "out": str(self.place(job)),
             "cache": str(self._folder.parent / CACHE / job.order.cache) if job.order.cache else None,
             "memory": str(self.memory) if self.memory is not None and _searches(job) else None,

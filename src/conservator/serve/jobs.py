@@ -12,14 +12,14 @@ import hashlib
 import secrets
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
 from conservator.cache import prune
 from conservator.files import make_folder, write_atomically
 from conservator.memory import opened
-from conservator.serve.foreman import CACHE, Foreman, Listener
+from conservator.serve.foreman import CACHE, MASK, PLACE, Foreman, Listener
 from conservator.serve.limits import Limits
 from conservator.serve.orders import Order
 from conservator.serve.refusals import KeyReused, NoSuchJob, NotReady, QueueFull, Stopping, keeping
@@ -56,22 +56,31 @@ class Jobs:
         threading.Thread(target=self._sweep, name="sweeper", daemon=True).start()
 
     def submit(
-        self, order: Order, photo: bytes, mask: bytes | None = None, *, key: str | None = None
+        self,
+        order: Order,
+        photo: bytes,
+        mask: bytes | None = None,
+        *,
+        places: Mapping[str, bytes] | None = None,
+        key: str | None = None,
     ) -> tuple[Job, bool]:
         """Accept a job; returns it, and whether it is new. It is on the disk when this returns.
 
-        key   an earlier job with the same key and the same content is returned instead
+        places  masks by the names, of letters and digits, that steps of the plan have as their regions
+        key     an earlier job with the same key and the same content is returned instead
 
         Raises TooLarge, UnknownFormat, KeyReused, QueueFull, NoRoom, Stopping.
         """
-        digest = _digest(order, photo, mask)
+        masks = {MASK: mask} if mask is not None else {}
+        masks |= {f"{PLACE}{name}": place for name, place in (places or {}).items()}
+        digest = _digest(order, photo, masks)
         self.limits.check(photo, "a photograph", order.scale)
-        if mask is not None:
-            self.limits.check(mask, "a mask")
+        for drawn in masks.values():
+            self.limits.check(drawn, "a mask")
         with self._entering:  # two requests with one key must not both be new
             if (earlier := self._earlier(key, digest)) is not None:
                 return earlier, False
-            job = self._enter(order, photo, mask, key, digest)
+            job = self._enter(order, photo, masks, key, digest)
         self._foreman.wake()
         self._announce(job.id)
         return job, True
@@ -107,11 +116,10 @@ class Jobs:
         self.get(id)
         return (self._folder / id / "photo").read_bytes()
 
-    def mask(self, id: str) -> Path | None:
-        """The file of the mask that a job was submitted with, if it was; NoSuchJob."""
+    def mask(self, id: str, name: str = MASK) -> Path | None:
+        """The file of the mask that a job was submitted with, or of a place by PLACE and its name; NoSuchJob."""
         self.get(id)
-        path = self._folder / id / "mask"
-        return path if path.exists() else None
+        return next((path for path in (self._folder / id).iterdir() if path.name == name), None)
 
     def cancel(self, id: str) -> Job:
         """Stop a job that has not ended, at once; NoSuchJob."""
@@ -177,7 +185,7 @@ class Jobs:
             raise KeyReused("this idempotency key with other content", "the same request", "use a new key")
         return job
 
-    def _enter(self, order: Order, photo: bytes, mask: bytes | None, key: str | None, digest: str) -> Job:
+    def _enter(self, order: Order, photo: bytes, masks: Mapping[str, bytes], key: str | None, digest: str) -> Job:
         if self.stopping:
             raise Stopping("the server is about to end", "a running server", "try again in a moment")
         if self.counts()[State.QUEUED] >= self.limits.max_queue:
@@ -188,9 +196,10 @@ class Jobs:
             with keeping():
                 make_folder(home)
                 write_atomically(home / "photo", photo)
-                if mask is not None:
-                    write_atomically(home / "mask", mask)
-            self._store.add(id, order, digest=digest, key=key, size=len(photo) + len(mask or b""))
+                for name, mask in masks.items():
+                    write_atomically(home / name, mask)
+            size = len(photo) + sum(map(len, masks.values()))
+            self._store.add(id, order, digest=digest, key=key, size=size)
         except BaseException:
             remove(home)
             raise
@@ -220,8 +229,8 @@ class Jobs:
             self.expire()
 
 
-def _digest(order: Order, photo: bytes, mask: bytes | None) -> str:
+def _digest(order: Order, photo: bytes, masks: Mapping[str, bytes]) -> str:
     digest = hashlib.sha256(order.model_dump_json().encode())
-    for part in (photo, mask):
-        digest.update(b"-" if part is None else hashlib.sha256(part).digest())
+    for name, part in {"photo": photo, **masks}.items():
+        digest.update(name.encode() + hashlib.sha256(part).digest())
     return digest.hexdigest()

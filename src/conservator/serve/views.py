@@ -6,6 +6,8 @@ from collections.abc import Iterator
 from io import BytesIO
 from typing import TYPE_CHECKING
 
+import numpy as np
+from numpy.typing import NDArray
 from PIL import Image
 
 from conservator.report.canvas import Bytes, bounded
@@ -23,11 +25,16 @@ _MAP = 640
 
 
 def of_look(photo: Photo, diagnosis: Diagnosis) -> Iterator[tuple[str, bytes]]:
-    """(name, bytes) of before.png, regions.png and found-KIND.png for each kind found."""
+    """(name, bytes) of before.png, regions.png, region-ID.png for each region, found-KIND.png for each kind found.
+
+    Those of single regions are masks as they are: a value per cell, 255 is inside.
+    """
     icc = preview_profile(photo)
     preview = bounded(photo.samples)
     yield "before.png", _png(preview, icc)
     yield "regions.png", _png(overlay(preview, diagnosis.regions), icc)
+    for region in diagnosis.regions:
+        yield f"region-{region.id}.png", _png(np.rint(region.mask * np.float32(255)).astype(np.uint8), None)
     yield from _maps("found", diagnosis, preview, icc)
 
 
@@ -44,7 +51,7 @@ def _maps(stem: str, diagnosis: Diagnosis, preview: Bytes, icc: bytes | None) ->
         yield f"{stem}-{kind}.png", _png(heatmap(diagnosis.cells(kind), preview, _MAP), icc)
 
 
-def _png(picture: Bytes, icc: bytes | None) -> bytes:
+def _png(picture: NDArray[np.uint8], icc: bytes | None) -> bytes:
     coded = BytesIO()
     Image.fromarray(picture).save(coded, "PNG", compress_level=3, icc_profile=icc)
     return coded.getvalue()

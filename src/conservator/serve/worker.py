@@ -40,7 +40,8 @@ _PAUSE = 0.25
 def carry_out(job: dict[str, Any], tell: Tell) -> dict[str, Any]:
     """Run the public call of a job and write what came out into the folder of the attempt; returns the facts.
 
-    job  the fields of an `Order`, with the paths `photo`, `out`, and `mask`, `cache` and `memory` or null; `max_pixels`
+    job  the fields of an `Order`, with the paths `photo`, `out`, and `mask`, `cache` and `memory` or null, those of
+         `places` by name, and `max_pixels`
     """
     import conservator
 
@@ -61,8 +62,7 @@ def carry_out(job: dict[str, Any], tell: Tell) -> dict[str, Any]:
     options = dict(job["options"])
     container, quality, report = (options.pop(name) for name in ("container", "quality", "report"))
     if job["mask"] is not None:
-        mask = Path(job["mask"]).read_bytes()
-        options["mask"] = conservator.open_photo(mask, max_pixels=job["max_pixels"])
+        options["mask"] = _drawn(job["mask"], job)
     if job["call"] == "treat":
         settings = options.pop("settings")
         treatment = conservator.treat(photo, job["tool"], on_event=tell, **options, **settings)
@@ -81,7 +81,8 @@ def carry_out(job: dict[str, Any], tell: Tell) -> dict[str, Any]:
 
 def _as_planned(job: dict[str, Any]) -> dict[str, Any]:
     """What `restore` is told beyond the options: steps, experience, and where to find what was computed."""
-    told: dict[str, Any] = {"memory": job["memory"]}
+    places = {name: _drawn(path, job) for name, path in job["places"].items()}
+    told: dict[str, Any] = {"memory": job["memory"], "places": places}
     if job["plan"] is not None:
         from conservator.plan import Step
         from conservator.policies.scripted import ScriptedPolicy
@@ -93,6 +94,13 @@ def _as_planned(job: dict[str, Any]) -> dict[str, Any]:
     if job["cache"] is not None:
         told |= {"cache": job["cache"], "perceiver": _perceiver(job)}
     return told
+
+
+def _drawn(path: str, job: dict[str, Any]) -> Photo:
+    """A mask, as bounded as the photograph."""
+    from conservator.photo import open_photo
+
+    return open_photo(Path(path).read_bytes(), max_pixels=job["max_pixels"])
 
 
 def _perceiver(job: dict[str, Any]) -> Perceiver:

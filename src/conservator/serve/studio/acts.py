@@ -41,6 +41,7 @@ class Parts:
     instruction: Any
     brush: Any
     mask: Any
+    target: Any
     mask_note: Any
     status: Any
     progress: Any
@@ -119,19 +120,46 @@ class Acts:
         """A tool at the end of the plan."""
         return self._edited(desk, lambda draft: draft.added(tool)) | {self.parts.revision: self._redrawn()}
 
+    def aim(self, desk: Desk, key: int, painted: Any) -> Updates:
+        """The mask is to be for another step, or for every step; what was painted stays with the last one."""
+        target = None if key == show.EVERY else key
+        if target == desk.target:  # lists tell of a choice twice
+            return {}
+        try:
+            self._paint(desk, painted)
+            desk.target = target
+            return self._canvas(desk) | {self.parts.mask_note: show.mask_note(desk), self.parts.note: show.edits(desk)}
+        except ConservatorError as error:
+            return {self.parts.status: show.problem(error)}
+
+    def redrawn(self, desk: Desk) -> Updates:
+        """Lines of the plan came, went or were kept to other places: the mask that is shown may be gone with one."""
+        p, draft = self.parts, desk.draft
+        desk.target = None if draft.index(desk.target) is None else desk.target
+        told = {
+            p.target: gr.update(choices=show.targets(desk), value=show.EVERY if desk.target is None else desk.target),
+            p.mask_note: show.mask_note(desk),
+        }
+        mask, strokes = draft.painted(desk.target)
+        try:
+            return told | (self._canvas(desk) if desk.painted != (mask if strokes is not None else None) else {})
+        except ConservatorError as error:
+            return told | {p.status: show.problem(error)}
+
     def mask(self, desk: Desk, path: str | None) -> Updates:
         """A mask is uploaded."""
 
         def masked(draft: Draft) -> Draft:
             data = Path(path or "").read_bytes()
             self.jobs.limits.check(data, "a mask")
-            return draft.masked(data)
+            return draft.masked(data, key=desk.target)
 
-        return {} if path is None else self._edited(desk, masked)
+        return {} if path is None else self._edited(desk, masked) | {self.parts.revision: self._redrawn()}
 
     def unmask(self, desk: Desk) -> Updates:
         """No mask any more, neither painted nor uploaded."""
-        cleared = self._edited(desk, lambda draft: draft.masked(None))
+        cleared = self._edited(desk, lambda draft: draft.masked(None, key=desk.target))
+        cleared[self.parts.revision] = self._redrawn()
         try:
             return cleared | self._canvas(desk)
         except ConservatorError as error:
@@ -155,8 +183,8 @@ class Acts:
         if desk.history is not None and strokes:
             height, width = desk.found["size"]
             mask = mask_of(strokes, (height, width))
-            if not alike(mask, desk.painted):
-                desk.painted, desk.draft = mask, desk.draft.masked(mask, picture_of(strokes))
+            if not any(alike(mask, known) for known in (desk.painted, desk.wiped)):
+                desk.painted, desk.draft = mask, desk.draft.masked(mask, picture_of(strokes), desk.target)
 
     async def _run(self, desk: Desk, begin: Callable[[], Run], said: str) -> AsyncIterator[Updates]:
         """Follow a run from its beginning to what came of it; a superseded one no longer changes anything."""
@@ -176,10 +204,10 @@ class Acts:
             yield {p.status: show.problem(error), p.progress: "", p.cancel: gr.update(interactive=False)}
 
     def _looked_at(self, desk: Desk, look: Callable[[], Any]) -> Updates:
-        mask = desk.draft.mask
+        shown = desk.draft.painted(desk.target)
         try:
             look()
-            return self._shown(desk) | (self._canvas(desk) if desk.draft.mask != mask else {})
+            return self._shown(desk) | (self._canvas(desk) if desk.draft.painted() != shown else {})
         except ConservatorError as error:
             return {self.parts.status: show.problem(error)}
 
@@ -204,8 +232,10 @@ class Acts:
 
     def _canvas(self, desk: Desk) -> Updates:
         """No mask file, and a picture to paint on with the strokes of the draft, which are not new."""
-        strokes = desk.draft.strokes
-        desk.painted = None if strokes is None else desk.draft.mask
+        mask, strokes = desk.draft.painted(desk.target)
+        shown = None if strokes is None else mask
+        if shown != desk.painted:
+            desk.painted, desk.wiped = shown, desk.painted
         if desk.history is None:
             return {self.parts.mask: None}
         with Image.open(self.jobs.file(desk.history.versions[0].job, "before")) as picture:

@@ -29,8 +29,11 @@ def mask_of(layers: Sequence[Strokes], size: tuple[int, int]) -> bytes | None:
     """
     treat, protect = (_painted(layers, blue) for blue in (True, False))
     weight = combined(*([Drawn(part)] if part.any() else [] for part in (treat, protect)))
-    if weight is None:
-        return None
+    return None if weight is None else stretched(weight, size)
+
+
+def stretched(weight: Mask, size: tuple[int, int]) -> bytes:
+    """A mask (h, w) as a PNG of the photograph's size (H, W)."""
     coded = BytesIO()
     Image.fromarray(np.rint(scaled_mask(weight, size) * 255).astype(np.uint8)).save(coded, "PNG", compress_level=1)
     return coded.getvalue()

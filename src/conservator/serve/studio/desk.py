@@ -5,10 +5,14 @@ from __future__ import annotations
 import json
 import secrets
 import threading
+from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
+
+import numpy as np
+from PIL import Image
 
 from conservator.errors import UsageError
 from conservator.plan import Step
@@ -16,7 +20,8 @@ from conservator.report.story import Attempt, attempts
 from conservator.serve.jobs import ENDED, Job, Jobs, State
 from conservator.serve.orders import Order
 from conservator.serve.refusals import NoSuchJob, failure
-from conservator.serve.studio.draft import Draft
+from conservator.serve.studio.brush import stretched
+from conservator.serve.studio.draft import Draft, Place
 from conservator.serve.studio.history import History, Version
 
 
@@ -46,12 +51,16 @@ class Desk:
     history  None until a photograph has been looked at
     name     of the photograph's file
     painted  the mask that was last made of strokes
+    wiped    the one before it: browsers may still hold its strokes for a moment, and they are not new
+    target   key of the line whose mask is painted and uploaded; None for that of the whole plan
     """
 
     def __init__(self, jobs: Jobs) -> None:
         self.jobs, self.draft, self.name = jobs, Draft(), ""
         self.history: History | None = None
         self.painted: bytes | None = None
+        self.wiped: bytes | None = None
+        self.target: int | None = None
         self._running: Run | None = None
         self._made: dict[str, str] = {}  # the cache of each job
         self._lock = threading.RLock()
@@ -81,7 +90,8 @@ class Desk:
         title = ", ".join([f"plan by {draft.policy}", *said] if anew else said)
         cache = self._made[first.job]
         order = Order.restore(draft.options, plan=None if anew else draft.steps, cache=cache)
-        return self._begin(order, self.jobs.photo(first.job), draft.mask, Run("", draft, title, cache, anew))
+        run, places = Run("", draft, title, cache, anew), {} if anew else draft.places
+        return self._begin(order, self.jobs.photo(first.job), draft.mask, run, places)
 
     def settle(self, run: Run) -> Version | None:
         """What came of a run that has ended; None when it was cancelled, superseded or broke off with the server.
@@ -149,6 +159,11 @@ class Desk:
         """A file of the current version; see `Jobs.file`."""
         return self.jobs.file(self.current.job, name)
 
+    def region(self, id: str) -> Place:
+        """A region of the photograph as it came, for a step to keep to; UsageError or NotReady when there is none."""
+        with Image.open(self.jobs.file(self._history.versions[0].job, f"region-{id}")) as cells:
+            return Place(id, stretched(np.asarray(cells, np.float32) / np.float32(255), self.found["size"]))
+
     @property
     def edited(self) -> list[str]:
         """Edits that have not been run, in words."""
@@ -167,10 +182,12 @@ class Desk:
             raise UsageError("no photograph", "one to work on", "choose a photograph first")
         return self.history
 
-    def _begin(self, order: Order, photo: bytes, mask: bytes | None, run: Run) -> Run:
+    def _begin(
+        self, order: Order, photo: bytes, mask: bytes | None, run: Run, places: Mapping[str, bytes] | None = None
+    ) -> Run:
         with self._lock:
             self.cancel()
-            job, _ = self.jobs.submit(order, photo, mask)
+            job, _ = self.jobs.submit(order, photo, mask, places=places)
             self._made[job.id] = run.cache
             self._running = replace(run, job=job.id)
             return self._running
@@ -179,7 +196,7 @@ class Desk:
         if run.opens is not None:
             old = {id: cache for id, cache in self._made.items() if id != run.job}
             self._made = {run.job: run.cache}
-            self.name, self.draft = run.opens, run.draft
+            self.name, self.draft, self.target = run.opens, run.draft, None
             self.history = History(Version(0, None, run.draft, run.job, run.title))
             self._remove(old)
             return self.history.current
@@ -188,11 +205,12 @@ class Desk:
         planned = run.draft.planned(made) if run.anew else run.draft
         if self.draft == run.draft:
             self.draft = planned
+        self.target = None if run.anew else self.target
         return self._history.add(planned, run.job, run.title, tuple(self.told(run)), facts)
 
     def _look_at(self, version: Version) -> Version:
         self.cancel()
-        self.draft = version.draft
+        self.draft, self.target = version.draft, None
         return version
 
     def _remove(self, made: dict[str, str]) -> None:

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
+from hashlib import sha256
 from typing import Any
 
 from conservator.errors import UsageError
 from conservator.plan import Step
+from conservator.regions import WHOLE
 from conservator.serve.orders import RestoreOptions
 from conservator.tools.added import find
 from conservator.tools.registry import TOOLS
@@ -16,12 +18,54 @@ MOST = 32
 """Lines of a plan."""
 
 
+OWN = "mask"
+"""Label of a place that somebody painted or uploaded."""
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where a single step keeps to.
+
+    label    of the region that was found, or OWN
+    mask     see `Draft`
+    strokes  see `Draft`
+    """
+
+    label: str
+    mask: bytes
+    strokes: bytes | None = None
+
+    @property
+    def name(self) -> str:
+        """What the step has as its region: the same for the same mask."""
+        return f"{self.label}-{sha256(self.mask).hexdigest()[:8]}"
+
+
 @dataclass(frozen=True)
 class Line:
-    """A step of the plan; `on` says whether it is carried out."""
+    """A step of the plan.
+
+    on     whether it is carried out
+    place  where it keeps to; None is wherever the step's regions are
+    key    tells it from other lines, wherever it is moved
+    """
 
     step: Step
     on: bool = True
+    place: Place | None = None
+    key: int = 0
+
+    def at(self, place: Place | None) -> Line:
+        """Kept to a place, or to none."""
+        regions = (WHOLE,) if place is None else (place.name,)
+        return replace(self, place=place, step=replace(self.step, regions=regions))
+
+    @property
+    def where(self) -> str:
+        """In words."""
+        if self.place is None:
+            return "wherever it is found" if self.step.regions == (WHOLE,) else f"in {', '.join(self.step.regions)}"
+        return "in its own mask" if self.place.label == OWN else f"only in {self.place.label}"
 
 
 @dataclass(frozen=True)
@@ -60,13 +104,35 @@ class Draft:
         wishes = {"policy": self.policy, "strength": self.strength, "instruction": self.instruction.strip()}
         return RestoreOptions.model_validate(wishes | {"report": True})
 
-    def masked(self, mask: bytes | None, strokes: bytes | None = None) -> Draft:
-        """With another mask, or none."""
-        return replace(self, mask=mask, strokes=strokes)
+    @property
+    def places(self) -> dict[str, bytes]:
+        """Masks by the names that the steps which are switched on have as their regions."""
+        return {line.place.name: line.place.mask for line in self.lines if line.on and line.place is not None}
+
+    def index(self, key: int | None) -> int | None:
+        """Of the line with this key, if there still is one."""
+        return next((index for index, line in enumerate(self.lines) if line.key == key), None)
+
+    def painted(self, key: int | None = None) -> tuple[bytes | None, bytes | None]:
+        """Mask and strokes of the whole plan, or of the line with this key."""
+        if (index := self.index(key)) is None:
+            return self.mask, self.strokes
+        place = self.lines[index].place
+        return (place.mask, place.strokes) if place is not None and place.label == OWN else (None, None)
+
+    def masked(self, mask: bytes | None, strokes: bytes | None = None, key: int | None = None) -> Draft:
+        """With another mask, or none, for the whole plan or for the line with this key."""
+        if (index := self.index(key)) is None:
+            return replace(self, mask=mask, strokes=strokes)
+        return self.placed(index, None if mask is None else Place(OWN, mask, strokes))
+
+    def placed(self, index: int, place: Place | None) -> Draft:
+        """With a step kept to a place, or let go where it is found."""
+        return self._with(index, self._line(index).at(place))
 
     def planned(self, steps: Iterable[Step]) -> Draft:
         """With these steps, all on, as the plan."""
-        return replace(self, lines=tuple(Line(step) for step in steps))
+        return replace(self, lines=tuple(Line(step, key=key) for key, step in enumerate(steps)))
 
     def switched(self, index: int, on: bool) -> Draft:
         """With a step on or off."""
@@ -101,7 +167,8 @@ class Draft:
         if len(self.lines) >= MOST:
             raise UsageError(f"a plan of more than {MOST} steps", f"at most {MOST}", "remove one first")
         step = Step(tool, find(tool).card.treats, reason="added by hand")
-        return replace(self, lines=(*self.lines, Line(step)))
+        key = 1 + max((line.key for line in self.lines), default=-1)
+        return replace(self, lines=(*self.lines, Line(step, key=key)))
 
     def changes(self, since: Draft) -> list[str]:
         """What differs from another draft, in words."""
@@ -137,6 +204,8 @@ def _changed_lines(before: tuple[Line, ...], after: tuple[Line, ...]) -> list[st
                 said.append(f"{now.step.tool} switched {'on' if now.on else 'off'}")
             if was.step.strength != now.step.strength:
                 said.append(f"{now.step.tool} at {now.step.strength:g}")
+            if was.step.regions != now.step.regions:
+                said.append(f"{now.step.tool} {now.where}")
             given = now.step.options.items() - was.step.options.items()
             said += [f"{now.step.tool} with {name} {value}" for name, value in sorted(given)]
     return list(dict.fromkeys(said))

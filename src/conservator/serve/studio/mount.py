@@ -13,6 +13,7 @@ from fastapi.responses import FileResponse, RedirectResponse
 from starlette.datastructures import MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from conservator.serve.foreman import MASK, PLACE
 from conservator.serve.guard import PAGE
 from conservator.serve.http import REPORT_POLICY
 from conservator.serve.jobs import Jobs
@@ -36,7 +37,7 @@ _NEEDED = re.compile(
 _LONGEST = 2**20  # bytes of a request that is not an upload
 
 Id = Annotated[str, Path(pattern="^[0-9a-f]{32}$")]
-Name = Annotated[str, Path(pattern="^[a-z_]+(-[a-z_]+)?$")]
+Name = Annotated[str, Path(pattern="^([a-z_]+(-[a-z_]+)?|place-[a-z0-9]+-[0-9a-f]{8})$")]
 
 
 def mount(app: FastAPI, jobs: Jobs) -> None:
@@ -68,12 +69,13 @@ def _files(jobs: Jobs) -> APIRouter:
 
     @router.get(f"{PAGE}jobs/{{id}}/{{name}}")
     def file(id: Id, name: Name) -> FileResponse:
-        path = jobs.mask(id) if name == "mask" else jobs.file(id, name)
+        mask = name == MASK or name.startswith(PLACE)
+        path = jobs.mask(id, name) if mask else jobs.file(id, name)
         if path is None:
             raise NotReady("the job has no mask", "one that was submitted with a mask")
         headers = {"Content-Security-Policy": REPORT_POLICY} if name == "report" else {}
         headers["Cache-Control"] = "private, max-age=3600"
-        return FileResponse(path, headers=headers, media_type="application/octet-stream" if name == "mask" else None)
+        return FileResponse(path, headers=headers, media_type="application/octet-stream" if mask else None)
 
     return router
 

@@ -64,9 +64,12 @@ def page(jobs: Jobs) -> gr.Blocks:
 def _wishes(made: dict[str, Any]) -> gr.Button:
     made["photo"] = gr.File(label="Photograph", height=150, elem_id="photo")
     made["instruction"] = gr.Textbox(
-        label="Instruction", lines=2, max_length=500, placeholder="remove the rain, keep the grain"
+        label="Instruction", lines=2, max_length=500, placeholder="remove the rain, keep the grain",
+        elem_id="instruction",
+    )  # fmt: skip
+    made["policy"] = gr.Dropdown(
+        list(POLICIES), value="spatial", label="Who makes the plan", filterable=False, elem_id="policy"
     )
-    made["policy"] = gr.Dropdown(list(POLICIES), value="spatial", label="Who makes the plan", filterable=False)
     made["strength"] = gr.Slider(0, 2, 1, step=0.05, label="Overall strength", buttons=[])
     with gr.Row(elem_classes="actions"):
         restore = gr.Button("Restore", variant="primary", min_width=120, elem_id="restore")
@@ -101,6 +104,9 @@ def _plan(made: dict[str, Any]) -> tuple[gr.Button, gr.Button]:
 def _where(made: dict[str, Any]) -> gr.Button:
     gr.HTML(show.title("Where"))
     gr.HTML(show.legend(TREAT, PROTECT))
+    made["target"] = gr.Dropdown(
+        [("Every step", show.EVERY)], value=show.EVERY, label="The mask is for", filterable=False, elem_id="target"
+    )
     made["mask_note"] = gr.HTML(elem_id="mask-note")
     made["brush"] = gr.ImageEditor(
         label="Paint", type="numpy", format="png", sources=[], transforms=[], layers=False, height=380,
@@ -134,4 +140,6 @@ def _wire(
     p.versions.input(acts.go, [p.desk, p.versions], p.all, **_NEWEST)
     add.click(acts.add, [p.desk, p.tool], p.all, **_QUIET)
     p.mask.upload(acts.mask, [p.desk, p.mask], p.all, **_QUIET)
+    p.target.input(acts.aim, [p.desk, p.target, p.brush], p.all, **_NEWEST)
+    p.revision.change(acts.redrawn, p.desk, p.all, **_QUIET)
     unmask.click(acts.unmask, p.desk, p.all, **_QUIET)

@@ -7,7 +7,7 @@ from typing import Any
 
 import gradio as gr
 
-from conservator.errors import ConservatorError, UsageError
+from conservator.errors import ConservatorError
 from conservator.report.story import Attempt
 from conservator.serve.studio import show
 from conservator.serve.studio.desk import Desk
@@ -30,34 +30,39 @@ def plan_list(desk: gr.State, revision: gr.State, note: gr.HTML) -> None:
         inputs=[desk, revision], triggers=[revision.change], show_progress="hidden"
     )
     def lines(desk_now: Desk | None, revision_now: int) -> None:
-        drawn = desk_now.draft.lines if desk_now is not None else ()
-        if not drawn:
+        if desk_now is None or not desk_now.draft.lines:
             gr.HTML(show.quiet("No steps yet. Restore makes a plan, or add a tool below."))
-        pool = list(desk_now.current.attempts) if desk_now is not None and desk_now.history is not None else []
+            return
+        drawn = desk_now.draft.lines
+        pool = list(desk_now.current.attempts) if desk_now.history is not None else []
         for index, line in enumerate(drawn):
-            _row(index, line, _told_of(line, pool), len(drawn), desk, revision, note)
+            about, places = show.about(_told_of(line, pool), line.step.treats), show.places(desk_now, line)
+            _row(index, line, about, places, len(drawn), desk, revision, note)
 
 
 def edited(desk: Desk, edit: Edit, *arguments: Any) -> str:
     """Edit the draft; what the note says then. An edit of a plan that has changed meanwhile is told, not made."""
     try:
         desk.draft = edit(desk.draft, *arguments)
-    except UsageError as error:
+    except ConservatorError as error:
         return show.problem(error)
     return show.edits(desk)
 
 
 def _row(
-    index: int, line: Line, told: Attempt | None, count: int, desk: gr.State, revision: gr.State, note: gr.HTML
-) -> None:
+    index: int, line: Line, about: str, places: list[tuple[str, str]], count: int,
+    desk: gr.State, revision: gr.State, note: gr.HTML,
+) -> None:  # fmt: skip
     step, number = line.step, index + 1
     with gr.Group(elem_classes="step"):
-        about = show.about(told, step.treats)
         on = gr.Checkbox(line.on, label=f"{number}. {step.tool}", info=about, interactive=True)
         strength = gr.Slider(
             0, 2, step.strength, step=0.05, label=f"Strength of step {number}", buttons=[], interactive=True
         )
         options = [_option(option, step.options.get(name, option.default)) for name, option in _options(step.tool)]
+        where = gr.Dropdown(
+            places, value=show.placed(line), label=f"Where step {number} works", filterable=False, interactive=True
+        )
         with gr.Row(elem_classes="moves"):
             earlier = gr.Button("↑ Earlier", size="sm", interactive=index > 0)
             later = gr.Button("↓ Later", size="sm", interactive=number < count)
@@ -69,6 +74,10 @@ def _row(
             lambda now, value, edit=edit: edited(now, edit, index, value), [desk, box], note,
             trigger_mode="always_last", **_QUIET,
         )  # fmt: skip
+    where.input(
+        lambda now, place, drawn: (edited(now, _kept_to(now, place), index), drawn + 1),
+        [desk, where, revision], [note, revision], **_QUIET,
+    )  # fmt: skip
     for button, change in ((earlier, _by(index, -1)), (later, _by(index, 1)), (gone, _without(index))):
         button.click(
             lambda now, drawn, change=change: (edited(now, change), drawn + 1), [desk, revision], [note, revision],
@@ -98,6 +107,17 @@ def _option(option: Option, value: Any) -> Any:
 
 def _given(option: str) -> Edit:
     return lambda draft, index, value: draft.given(index, option, value)
+
+
+def _kept_to(desk: Desk, place: str) -> Edit:
+    """To one of the `show.places`; a step that has one of its own keeps it."""
+
+    def kept(draft: Draft, index: int) -> Draft:
+        if place == show.placed(draft.lines[index]):
+            return draft
+        return draft.placed(index, desk.region(place) if place else None)
+
+    return kept
 
 
 def _by(index: int, by: int) -> Edit:

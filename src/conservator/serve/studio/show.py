@@ -3,21 +3,28 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 from conservator.errors import ConservatorError
+from conservator.regions import WHOLE
 from conservator.report import words
 from conservator.report.colours import CLEAN, region_colour
 from conservator.report.layout import percent, swatch
 from conservator.report.markup import Child, Markup, element
 from conservator.report.story import Attempt, End
 from conservator.serve.studio.desk import Desk
+from conservator.serve.studio.draft import Line
 from conservator.serve.studio.history import Version
 
 FILES = "/studio/jobs"
 """Where the files of jobs are, see `mount.py`."""
 
+EVERY = -1
+"""Key of the whole plan where lines have keys from 0 on."""
+
+_PLANNED = "planned"
 _SPLIT = "this.parentElement.style.setProperty('--at', this.value + '%')"
 
 
@@ -52,9 +59,34 @@ def legend(treat: str, protect: str) -> Markup:
 
 
 def mask_note(desk: Desk) -> Markup:
-    """Whether there is a mask."""
-    none, some = "No mask: whatever is found is treated.", "A mask is in use. New strokes or a new file replace it."
-    return quiet(none if desk.draft.mask is None else some)
+    """Whether there is a mask for what masks are painted for."""
+    draft, index = desk.draft, desk.draft.index(desk.target)
+    if draft.painted(desk.target)[0] is not None:
+        return quiet("A mask is in use. New strokes or a new file replace it.")
+    if index is None:
+        return quiet("No mask: whatever is found is treated.")
+    return quiet(f"No mask of its own: step {index + 1} works {draft.lines[index].where}.")
+
+
+def targets(desk: Desk) -> list[tuple[str, int]]:
+    """(label, key) of all that can have a mask: the whole plan, and each line."""
+    lines = [(f"Step {number}: {line.step.tool}", line.key) for number, line in enumerate(desk.draft.lines, 1)]
+    return [("Every step", EVERY), *lines]
+
+
+def places(desk: Desk, line: Line) -> list[tuple[str, str]]:
+    """(label, value) of where a line of the plan may be kept to; the first is the value of `placed`."""
+    own = [(line.where[:1].upper() + line.where[1:], placed(line))] if placed(line) else []
+    regions: list[dict[str, Any]] = []
+    with suppress(ConservatorError):  # no photograph yet, or the server has forgotten it
+        regions = desk.found["regions"]
+    found = [(_kept_to(region), region["id"]) for region in regions if region["id"] != placed(line)]
+    return [*own, ("Wherever it is found", ""), *found]
+
+
+def placed(line: Line) -> str:
+    """The value of where a line is kept to."""
+    return line.place.label if line.place is not None else "" if line.step.regions == (WHOLE,) else _PLANNED
 
 
 def message(text: str) -> Markup:
@@ -145,6 +177,8 @@ def downloads(desk: Desk) -> Markup:
         ("Report", "report", f"{stem}.restored.html"),
     ]
     files += [("Mask", "mask", f"{stem}.mask.png")] if now.draft.mask is not None else []
+    names = {line.place.name: number for number, line in enumerate(now.draft.lines, 1) if line.on and line.place}
+    files += [(f"Mask of step {number}", f"place-{name}", f"{stem}.{name}.png") for name, number in names.items()]
     links = [element("a", what, href=f"{FILES}/{now.job}/{name}", download=file) for what, name, file in files]
     return element("p", *links, class_="downloads")
 
@@ -200,6 +234,11 @@ def _region(number: int, region: Mapping[str, Any]) -> Markup:
         "li", swatch(shade), " ", element("b", region["id"]), f" ({percent(region['area'])} of the frame): ",
         ", ".join(said) or "clean",
     )  # fmt: skip
+
+
+def _kept_to(region: Mapping[str, Any]) -> str:
+    ails = words.listed([words.lower(kind) for kind in words.worst_first(region["severities"])])
+    return f"Only in {region['id']}: {ails or 'clean'}, {percent(region['area'])} of the frame"
 
 
 def _step(attempt: Attempt, tile: Mapping[str, Any] | None) -> Markup:

@@ -58,3 +58,11 @@ def test_extreme_parameters_stay_finite():
     for value in (-20.0, 20.0):
         maps = parameters((1, 2), veil=5.0, airlight=value, gain=value, lift=value, gamma=value / 5)
         assert np.isfinite(inverted(image, severity_of("haze", (1, 2)), maps)).all()
+
+
+def test_what_is_burnt_out_stays_nearly_white_beside_what_is_toned_down():
+    pale = np.float32([[[0.8, 0.7, 0.6], [0.95, 0.94, 0.93], [1.0, 1.0, 1.0], [1.0, 0.2, 0.2]]])
+    found = inverted(pale, severity_of("over_exposure", (1, 4)), parameters((1, 4), gain=-1.0))[0]
+    assert np.allclose(found[:2], pale[0, :2] / 2, atol=1e-3), "what still has colour comes back in full"
+    assert np.allclose(found[2], 0.8, atol=1e-3), "white is spared more than half"
+    assert np.allclose(found[3], pale[0, 3] / 2, atol=1e-3), "a red at the end of its scale is not burnt out"

@@ -9,8 +9,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import NamedTuple, Protocol
 
+import numpy as np
+
+from conservator.degradations import INDEX, NOISE
 from conservator.diagnosis import Diagnosis
 from conservator.pixels.types import Maps, Samples
+from conservator.quality.residue import patterned
 
 LEAST_GAIN = 0.15
 """Share of the perceived severity that a step must remove; less is inside what a second look varies by."""
@@ -51,10 +55,20 @@ class Critic(Protocol):
 
 
 def severity_fall(before: View, after: View, asked: Maps) -> Opinion:
-    """The embedded critic: how much of the perceived severity a second look no longer finds, in severity."""
+    """The embedded critic: how much of the perceived severity a second look no longer finds, in severity.
+
+    What went as noise and has a pattern was none: of that nothing is gained, whatever the second look says.
+    """
+    if _only_noise(asked) and patterned(before.samples, after.samples, asked[INDEX[NOISE.name]] > 0) > 0.5:
+        return Opinion(0.0, 0.0, "what went away has a pattern, and noise has none")
     then, now = (severity_left(view.diagnosis, asked) for view in (before, after))
     share = 1 - now / then if then > 0 else 0.0
     return Opinion(then - now, LEAST_GAIN * then, f"only {share:.0%} of the damage went away")
+
+
+def _only_noise(asked: Maps) -> bool:
+    kinds = np.asarray(asked.any(axis=(1, 2)))
+    return bool(kinds[INDEX[NOISE.name]] and kinds.sum() == 1)
 
 
 def severity_left(diagnosis: Diagnosis, asked: Maps) -> float:

@@ -26,6 +26,13 @@ COLOURFUL = np.float32(4.0)
 
 BLACK = np.float32(1 / 255)
 
+BURNT = np.float32(0.94)
+"""From here to 1 in its darkest channel a pixel has less and less left to bring back."""
+
+SPARED = np.float32(0.6)
+"""Share of the darkening that a burnt-out pixel is spared: without it white turns into smears of grey, and spared all
+of it, highlights stand out like holes."""
+
 
 def survey(thumbnail: Pixels, severity: Maps) -> Maps:
     """Veil 1 − t, airlight RGB, log2 gain, lift, log2 gamma per 4 × 4 cell of the shrunk frame, float32 (7, h, w)."""
@@ -50,6 +57,8 @@ def inverted(pixels: Pixels, severity: Maps, survey: Maps) -> Pixels:
     value = np.maximum(clear.max(axis=2, keepdims=True), BLACK)
     target = np.clip(value * np.exp2(gain) + lift, 1e-4, 1) ** np.exp2(gamma)
     ratio = np.minimum(target / value, MOST)
+    burnt = np.clip((clear.min(axis=2, keepdims=True) - BURNT) / (1 - BURNT), 0, 1)
+    ratio = ratio + SPARED * burnt * np.maximum(1 - ratio, 0)
     colour = np.minimum(1, COLOURFUL / np.maximum(ratio, 1))
     grey = value * ratio
     force = np.clip(severity.max(axis=0) * FADE, 0, 1)[..., None]

@@ -336,7 +336,7 @@ def test_plans_that_are_used_up_are_said_to_be() -> None:
     def by_region(request: Data) -> Data:
         told = json.loads(request["messages"][-1]["content"])
         first = next(region["id"] for region in told["regions"] if region["severities"])
-        weak = DENOISE | {"regions": [first], "strength": 0.1}
+        weak = DENOISE | {"regions": [first], "strength": 0.3}
         return text(steps(weak, weak))
 
     with serving(by_region) as server:

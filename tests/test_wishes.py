@@ -279,6 +279,7 @@ def test_what_is_half_inside_is_wholly_kept():
         {"wishes": 3},
         {"wishes": [{"kinds": ["noise"]}]},
         {"wishes": [{"action": "paint"}]},
+        {"wishes": [{"action": ["treat"]}]},
         {"wishes": [{"action": "treat", "kinds": "noise"}]},
         {"wishes": [{"action": "treat", "kinds": ["dust"]}]},
         {"wishes": [{"action": "treat", "kinds": ["colour cast"]}]},

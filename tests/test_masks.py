@@ -141,6 +141,36 @@ def test_curves_and_arcs_are_as_large_as_they_should_be():
     assert parabola.sum() == pytest.approx(2 * 40 * 25 * 2 / 3, rel=0.01)
 
 
+PATH = "<path d='M10 5h20v20h-20z'/>"
+DRAWS = {
+    "<rect width='4' height='4'/>": "<rect>",
+    "<g><polygon points='0,0 1,0 1,1'/></g>": "<polygon>",
+    "<circle r='4'/>": "<circle>",
+    "<use href='#a' x='9'/>": "<use>",
+    f"<svg x='9'>{PATH}</svg>": "<svg>",
+    f"<g style='transform: translate(9px)'>{PATH}</g>": "transforms",
+    f"<g style='translate: 9px'>{PATH}</g>": "transforms",
+    f"<g style='fill:red; display:none'>{PATH}</g>": "display",
+    f"<g display='none'>{PATH}</g>": "display",
+    f"<g visibility='hidden'>{PATH}</g>": "visibility",
+    f"<g clip-path='url(#a)'>{PATH}</g>": "clip-path",
+    **{f"<{tag}>{PATH}</{tag}>": f"<{tag}>" for tag in ("defs", "clipPath", "mask", "pattern", "symbol", "switch")},
+    "<style>path {display: none}</style>": "<style>",
+    "<image href='a.png'/>": "<image>",
+    "<text>sky</text>": "<text>",
+}
+
+
+def test_what_shows_nowhere_is_no_obstacle_and_groups_pass_on_their_fill_rule():
+    data = "M10 5h20v20h-20zM15 10h10v10h-10z"
+    notes = "<metadata><a/></metadata><title>the</title><defs/><n:view xmlns:n='http://n'/><!-- none -->"
+    head = "<svg xmlns='http://www.w3.org/2000/svg' viewBox='0 0 60 40'>"
+    ring = svg.read(f"{head}{notes}<g fill-rule='evenodd'><path d='{data}'><desc>a</desc></path></g></svg>", SIZE, "it")
+    assert ring.sum() == 300
+    filled = f"{head}<g fill-rule='evenodd'><path d='{data}' style='fill-rule: nonzero; opacity: 1'/></g></svg>"
+    assert svg.read(filled, SIZE, "it").sum() == 400
+
+
 @pytest.mark.parametrize(
     ("given", "error", "says"),
     [
@@ -176,6 +206,8 @@ def test_curves_and_arcs_are_as_large_as_they_should_be():
         (b"<svg><rect width='4'/></svg>", InputError, "path"),
         (b"<svg><g transform='scale(2)'><path d='M0 0h1v1z'/></g></svg>", InputError, "flatten"),
         (b"<!DOCTYPE s [<!ENTITY a 'b'>]><svg/>", InputError, "entities"),
+        *((f"<svg>{PATH}{more}</svg>".encode(), InputError, says) for more, says in DRAWS.items()),
+        (f"<g>{PATH}</g>".encode(), InputError, "<g>"),
         (b"M 10 5 h", InputError, "empty"),
         (b"M 10 5 L 3", InputError, "left"),
         (b"M 10 5 % 3", InputError, "commands"),

@@ -103,6 +103,21 @@ UNDERSTOOD = {
     "去除划痕和灰尘": "treats scratches",
     "去划痕，保留颗粒": "treats scratches | leaves noise",
     "请修复照片": "treats everything",
+    "I want to remove the rain": "treats rain",
+    "I want more light": "treats low light",
+    "the photo with less noise": "treats noise",
+    "let the sky be brighter": "treats low light in: sky",
+    "it is a bit too dark": "treats low light × 0.5",
+    "remove all the grain": "treats noise",
+    "remove some of the noise": "treats noise × 0.5",
+    "remove the rain, not the noise": "treats rain | leaves noise",
+    "brighten the faces, but not too bright": "treats low light in: faces | limits low light × 0.5",
+    "提亮人脸，但不要太亮": "treats low light in: faces | limits low light × 0.5",
+    "左上方去雾": "treats haze in: left in top",
+    "提亮右下方": "treats low light in: right in bottom",
+    "天空上方去雾": "treats haze in: above sky",
+    "我想去雾，让天空变亮": "treats haze | treats low light in: sky",
+    "都不要动": "leaves everything",
 }
 
 REFUSED = {
@@ -132,6 +147,29 @@ REFUSED = {
     "touch the sky": "does not say how",
 }
 
+OPPOSITES = {
+    "more": ["I want more grain", "more noise", "more compression", "I'd like more fog", "remove the haze, more grain"],
+    "want": ["I want fog", "remove the rain, I don't want noise", "想要颗粒感", "我要雾", "让天空有雾"],
+    "let": ["let there be rain", "let the noise be"],
+    "with": ["with noise", "sharpen the photo with rain"],
+    "make": ["make it too dark", "make noise"],
+    "as": ["save as jpg", "keep it as jpeg"],
+    "out": ["leave out the noise", "leave the noise out", "keep the noise off"],
+    "a removing word before a cure": ["less sharpening", "reduce the sharpening", "undo the sharpening", "减少锐化",
+                                      "less denoising", "remove the brightening", "denoise with less sharpening"],
+    "keeping to treat": ["keep removing the noise", "keep denoising", "leave less noise"],
+    "less than a prohibition": ["don't denoise strongly", "don't denoise much", "do not only denoise",
+                                "don't remove all the grain", "不要去掉所有颗粒", "不要去掉一半颗粒",
+                                "don't denoise everywhere", "denoise, but not all"],
+    "what a cure does not cure": ["lift the fog", "lift the fog and the rain", "tame the noise", "tone down the noise",
+                                  "recover the shadows", "recover the faces", "recover the text",
+                                  "recover the highlights and the shadows"],
+    "what a not reaches": ["don't denoise and sharpen", "don't sharpen or denoise", "不要锐化和降噪",
+                           "neither remove the rain nor the noise", "remove the rain, no noise", "去雨，不要噪点"],
+    "not too": ["去噪，但不要太模糊", "denoise, but not too bright"],
+    "an amount of it": ["a little grain", "some grain", "a lot of noise"],
+}  # fmt: skip
+
 CONTRADICTORY = [
     "remove the noise, keep the noise",
     "denoise, no noise reduction",
@@ -156,6 +194,12 @@ def test_what_is_not_understood_is_named(instruction):
     with pytest.raises(UsageError, match=REFUSED[instruction]) as refusal:
         parse(instruction)
     assert "cannot" in str(refusal.value)
+
+
+@pytest.mark.parametrize("instruction", [said for some in OPPOSITES.values() for said in some])
+def test_nothing_is_guessed_into_its_opposite(instruction):
+    with pytest.raises(UsageError, match="cannot: "):
+        parse(instruction)
 
 
 @pytest.mark.parametrize("instruction", CONTRADICTORY)
@@ -235,6 +279,7 @@ def test_what_is_half_inside_is_wholly_kept():
         {"wishes": 3},
         {"wishes": [{"kinds": ["noise"]}]},
         {"wishes": [{"action": "paint"}]},
+        {"wishes": [{"action": ["treat"]}]},
         {"wishes": [{"action": "treat", "kinds": "noise"}]},
         {"wishes": [{"action": "treat", "kinds": ["dust"]}]},
         {"wishes": [{"action": "treat", "kinds": ["colour cast"]}]},

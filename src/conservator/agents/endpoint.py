@@ -61,7 +61,7 @@ class Endpoint:
         parts = urlsplit(self.url)
         if parts.scheme not in ("http", "https") or not parts.hostname or parts.username or parts.query:
             raise UsageError("the language model's address", "http(s)://HOST[:PORT]/v1, no key in it", f"set {URL}")
-        if not self.model or self.seconds <= 0:
+        if not self.model or not 0 < self.seconds < math.inf:
             raise UsageError(f"model {self.model!r}, {self.seconds:g} seconds", "a name, more than 0", f"set {MODEL}")
 
     @classmethod
@@ -75,8 +75,10 @@ class Endpoint:
             paid = tuple(float(part) for part in prices.split(",")) if prices else None
         except ValueError as error:
             raise UsageError(f"{SECONDS} or {PRICES}: {error}", "60, and 0.15,0.60", "correct them") from error
-        if paid is not None and len(paid) != 2:
-            raise UsageError(f"{PRICES}={prices}", "two numbers: of a million tokens in, and out")
+        if not 0 < seconds < math.inf:
+            raise UsageError(f"{SECONDS}={seconds:g}", "a number above 0")
+        if paid is not None and (len(paid) != 2 or not all(0 <= price < math.inf for price in paid)):
+            raise UsageError(f"{PRICES}={prices}", "two numbers, 0 or more: of a million tokens in, and out")
         calls, eyes, stream = _one_of(CALLS, *get_args(Form)), _one_of(EYES, "off", "on"), _one_of(STREAM, "off", "on")
         key = os.environ.get(KEY) or None
         return cls(url, model, key, seconds, paid, cast(Form, calls), eyes == "on", stream == "on")

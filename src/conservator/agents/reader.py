@@ -16,7 +16,7 @@ from conservator.wishes.lexicon import PARTS, Role, words
 from conservator.wishes.schema import MOST, Wish
 
 MOST_WISHES = 16
-_IDLE = frozenset({Role.FILLER, Role.WHOLE, Role.AND, Role.BUT, Role.STOP, Role.OPEN, Role.CLOSE})
+_IDLE = frozenset({Role.FILLER, Role.WANT, Role.WHOLE, Role.AND, Role.BUT, Role.STOP, Role.OPEN, Role.CLOSE})
 MODEL, GRAMMAR = "language model", "grammar"
 
 Answer = tuple[Wishes, list[str]]

@@ -24,6 +24,12 @@ _LETTERS = "MmLlHhVvCcSsQqTtAaZz"
 _TAKES = {"m": 2, "l": 2, "h": 1, "v": 1, "c": 6, "s": 4, "q": 4, "t": 2, "a": 7, "z": 0}
 _TOKEN = re.compile(rf"[{_LETTERS}]|[-+]?(?:\d+\.?\d*|\.\d+)(?:[eE][-+]?\d+)?")
 _ALONE = re.compile(r"\s*[Mm]\s*[-+.\d]")
+_SPACE = "{http://www.w3.org/2000/svg"
+_SILENT = frozenset({"metadata", "title", "desc"})
+_STYLE = re.compile(r"([\w-]+)\s*:\s*([^;]+)")
+_MOVES = frozenset({"translate", "rotate", "scale", "offset-path", "offset"})
+_HIDES = frozenset({"display", "visibility", "clip-path", "mask", "filter", "opacity", "fill-opacity"})
+_SHOWN = frozenset({"inline", "block", "visible", "none", "1", "inherit"})
 _PIECES = 32  # straight pieces of a curve: within 0.1 px of one that spans a thousand
 
 
@@ -84,15 +90,37 @@ def _paths(text: str, size: tuple[int, int], name: str) -> Iterator[tuple[str, s
         raise InputError(f"{name}: neither SVG nor path data ({error})", "an SVG drawing", "export it anew") from error
     if "viewBox" in root.attrib:
         _check_view(root.attrib["viewBox"], size, name)
-    moved = [element.tag for element in root.iter() if "transform" in element.attrib]
-    if moved:
-        raise InputError(f"{name}: an SVG with transforms", "paths in pixels", "flatten the transforms")
-    found = [e for e in root.iter() if e.tag.rpartition("}")[2] == "path" and "d" in e.attrib]
+    if _tag(root) != "svg":
+        raise InputError(f"{name}: <{_tag(root)}>", "an SVG drawing", "export it anew")
+    found = list(_drawn_by(root, "nonzero", name))
     if not found:
         raise InputError(f"{name}: an SVG without a path", "at least one <path>", "turn the shapes into paths")
-    for element in found:
-        styled = re.search(r"fill-rule\s*:\s*(\w+)", element.get("style", ""))
-        yield element.attrib["d"], styled[1] if styled else element.get("fill-rule", "nonzero")
+    yield from found
+
+
+def _drawn_by(element: ElementTree.Element, rule: str, name: str) -> Iterator[tuple[str, str]]:
+    """Path data and fill rule of what an element draws; InputError for whatever else it may show, move or hide."""
+    styled = {key.lower(): value.strip() for key, value in _STYLE.findall(element.get("style", ""))}
+    looks = {**element.attrib, **styled}
+    if "transform" in looks or _MOVES & set(looks):
+        raise InputError(f"{name}: an SVG with transforms", "paths in pixels", "flatten the transforms")
+    for key in _HIDES & set(looks):
+        if looks[key] not in _SHOWN or (key, looks[key]) == ("display", "none"):
+            raise InputError(f"{name}: an SVG with {key} {looks[key][:40]!r}", "paths that show", "leave it out")
+    rule = rule if looks.get("fill-rule", "inherit") == "inherit" else looks["fill-rule"]
+    if _tag(element) == "path" and "d" in element.attrib:
+        yield element.attrib["d"], rule
+    for part in element:
+        space, tag = part.tag.rpartition("}")[0], _tag(part)
+        if space not in ("", _SPACE) or tag in _SILENT or (tag == "defs" and not len(part)):
+            continue  # what editors note, which shows nowhere
+        if tag not in ("g", "path"):
+            raise InputError(f"{name}: an SVG with <{tag}>", "<path> alone, or in <g>", "turn the shapes into paths")
+        yield from _drawn_by(part, rule, name)
+
+
+def _tag(element: ElementTree.Element) -> str:
+    return element.tag.rpartition("}")[2]
 
 
 def _check_view(box: str, size: tuple[int, int], name: str) -> None:

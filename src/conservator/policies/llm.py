@@ -37,6 +37,7 @@ def llm(session: Session, planner: Planner | None = None, eyes: Eyes | None = No
         if eyes is None and endpoint.eyes:
             eyes = Eyes(endpoint, reliability=Reliability.from_environment(endpoint.model))
         planner = LanguagePlanner(endpoint, eyes=eyes)
+    why = "the plan asks for nothing more"
     for _ in range(MOST_PLANS):
         if session.exhausted or not any(session.specialist(kind) for kind in session.wanted()):
             break
@@ -46,8 +47,10 @@ def llm(session: Session, planner: Planner | None = None, eyes: Eyes | None = No
             return spatial(session)
         if _carried_out(session, steps, eyes):
             break
+    else:
+        why = f"regions changed under {MOST_PLANS} plans, and no more are asked for"
     left = agenda(session, whole_frame) and not session.exhausted
-    session.stop("the plan asks for nothing more" if left else None)
+    session.stop(why if left else None)
 
 
 def _carried_out(session: Session, steps: list[Step], eyes: Eyes | None) -> bool:

@@ -10,13 +10,13 @@ from dataclasses import dataclass, field, replace
 
 from conservator.degradations import PERCEIVED
 from conservator.errors import UsageError
+from conservator.wishes.doubts import VERBS, denies, doubt, is_excess, moderated
 from conservator.wishes.lexicon import KINDS, Role, Word, words
 from conservator.wishes.places import WHOLE, of_words
 from conservator.wishes.schema import Wish, Wishes
 
-_VERBS = frozenset({Role.FIX, Role.REMOVE, Role.CURE, Role.KEEP, Role.TOUCH})
 _PLACES = frozenset({Role.PART, Role.WHOLE, Role.BESIDE, Role.BEHIND, Role.EXCEPT, Role.OUTSIDE, Role.OPEN, Role.CLOSE})
-_IDLE = frozenset({Role.FILLER, Role.ONLY, Role.BUT, Role.STOP})
+_IDLE = frozenset({Role.FILLER, Role.WANT, Role.ONLY, Role.BUT, Role.STOP})
 
 
 def parse(instruction: str | None) -> Wishes:
@@ -63,8 +63,9 @@ def _clauses(given: Sequence[Word]) -> Iterator[list[Word]]:
     """Stretches of words that belong to one verb."""
     clause: list[Word] = []
     for i, word in enumerate(given):
-        then = next((w.role for w in given[i + 1 :] if w.role not in _IDLE), None)
-        if word.text == "but not" and then is Role.TOO:
+        after = next((w for w in given[i + 1 :] if w.role not in _IDLE), None)
+        then = after.role if after else None
+        if word.text == "but not" and after and (then in (Role.TOO, Role.WHOLE) or is_excess(after)):
             yield from _if_any(clause)
             clause = [Word(Role.NOT, "not")]
             continue
@@ -73,7 +74,7 @@ def _clauses(given: Sequence[Word]) -> Iterator[list[Word]]:
             continue  # "remove the noise, except in the sky", "except in the sky, remove the noise"
         if stops or (_begins(word.role) and _complete(clause)):
             yield from _if_any(clause)
-            clause = []
+            clause = [word] if word.role is Role.AND else []
         if not stops:
             clause.append(word)
     yield from _if_any(clause)
@@ -82,7 +83,7 @@ def _clauses(given: Sequence[Word]) -> Iterator[list[Word]]:
 def _leads(clause: Sequence[Word]) -> bool:
     """Whether a clause is only an exception so far."""
     roles = [word.role for word in clause if word.role not in _IDLE]
-    return roles[:1] == [Role.EXCEPT] and not _VERBS & set(roles)
+    return roles[:1] == [Role.EXCEPT] and not VERBS & set(roles)
 
 
 def _if_any(clause: list[Word]) -> list[list[Word]]:
@@ -90,13 +91,13 @@ def _if_any(clause: list[Word]) -> list[list[Word]]:
 
 
 def _begins(role: Role | None) -> bool:
-    return role in _VERBS or role is Role.NOT
+    return role in VERBS or role is Role.NOT
 
 
 def _complete(clause: Sequence[Word]) -> bool:
     """Whether a clause has a verb and what it is about, so that another verb begins a new one."""
     roles = {word.role for word in clause}
-    return Role.CURE in roles or bool(roles & _VERBS and roles & (_PLACES | {Role.DAMAGE, Role.REST}))
+    return Role.CURE in roles or bool(roles & VERBS and roles & (_PLACES | {Role.DAMAGE, Role.REST}))
 
 
 def _read(clause: Sequence[Word], before: _Verb, earlier: Sequence[Wish]) -> tuple[list[Wish], _Verb]:
@@ -104,7 +105,11 @@ def _read(clause: Sequence[Word], before: _Verb, earlier: Sequence[Wish]) -> tup
     unknown = [word.text for word in clause if word.role is Role.UNKNOWN]
     if unknown:
         raise _cannot(said, f"{unknown[0]!r} is not understood")
-    clause, spared = _excepted(clause)
+    clause, spared = _excepted(moderated(clause, before.kinds))
+    if why := doubt(clause):
+        raise _cannot(said, why)
+    if clause and clause[0].role is Role.AND and before.denied and _own(clause) and not denies(clause):
+        raise _cannot(said, "say whether that is forbidden too")
     if not clause:
         raise _cannot(said, "say what it is an exception from")
     if clause[0].text == "blur" and before.role is None and not _own(clause) and _PLACES & {w.role for w in clause}:
@@ -154,9 +159,11 @@ def _verb(clause: Sequence[Word], before: _Verb, said: str) -> _Verb:
     led = _led(clause, before)
     if led.role is not None:
         inherited = not _own(clause)
+        if denied and inherited and led.denied:
+            raise _cannot(said, "say whether to remove or to keep it")  # "neither the rain nor the noise"
         return replace(led, denied=(led.denied and inherited) != denied,
                        amount=led.amount if amount is None and inherited else amount)  # fmt: skip
-    if denied:
+    if denied or (amount is not None and not all(is_excess(word) for word in clause if word.role is Role.DAMAGE)):
         raise _cannot(said, "say whether to remove or to keep it")
     if not _damage(clause) and Role.ONLY not in roles:
         raise _cannot(said, "say what to do with it")
@@ -165,7 +172,7 @@ def _verb(clause: Sequence[Word], before: _Verb, said: str) -> _Verb:
 
 def _led(clause: Sequence[Word], before: _Verb) -> _Verb:
     """The verb of a clause, or that of the clause before; neither "not" nor amount of its own."""
-    own = [word for word in clause if word.role in _VERBS]
+    own = [word for word in clause if word.role in VERBS]
     if own:
         # "Keep … untouched", "don't treat": the first verb leads, one that cures names its kinds.
         cures = tuple(dict.fromkeys(kind for word in own if word.role is Role.CURE for kind in word.value))
@@ -174,7 +181,7 @@ def _led(clause: Sequence[Word], before: _Verb) -> _Verb:
 
 
 def _own(clause: Sequence[Word]) -> bool:
-    return any(word.role in _VERBS for word in clause)
+    return any(word.role in VERBS for word in clause)
 
 
 def _damage(clause: Iterable[Word]) -> tuple[str, ...]:

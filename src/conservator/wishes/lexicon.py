@@ -31,6 +31,7 @@ class Role(StrEnum):
     EXCEPT = "except"
     OUTSIDE = "outside"  # "except" after its object, as in Chinese
     AMOUNT = "amount"
+    WANT = "want"  # wants its object there: nobody who says so wants it treated
     TOO = "too"  # "too much": less of it where it is forbidden
     AND = "and"
     BUT = "but"
@@ -128,7 +129,7 @@ _BEHIND: Mapping[str, str] = {
 
 _AMOUNT: Mapping[float, str] = {
     0.25: "very slightly|very little|a tiny bit|a quarter|a touch|barely|极轻微|一点点|四分之一",
-    0.5: "a little|a little bit|little|slightly|gently|a bit|lightly|softly|subtly|somewhat|carefully|mildly|half"
+    0.5: "some|a little|a little bit|little|slightly|gently|a bit|lightly|softly|subtly|somewhat|carefully|mildly|half"
     "|by half|轻微|轻微地|一点|一些|稍微|略微|稍|略|轻轻|轻轻地|一半|适度",
     0.75: "moderately|mostly|适中|大部分",
     1.0: "fully|completely|entirely|totally|normally|完全|彻底|全部去除",
@@ -141,8 +142,8 @@ _OTHERS: Mapping[Role, str] = {
     "|修复|处理|改善|增强|修正|优化|修一下",
     Role.REMOVE: "remove|removing|reduce|reducing|get rid of|eliminate|suppress|take out|undo|lessen|less|delete|erase"
     "|去除|去掉|消除|除去|移除|清除|减少|减轻|降低|减弱|去",
-    Role.KEEP: "keep|keeping|preserve|preserving|leave|leaving|protect|retain|spare|save|maintain"
-    "|保留|保持|保护|留着|留下|维持",
+    Role.KEEP: "keep|keeping|preserve|preserving|leave|leaving|protect|retain|spare|maintain"
+    "|保留|保持|保持不动|保护|留着|留下|维持",
     Role.TOUCH: "touch|touching|change|changing|alter|altering|modify|edit|affect|动|碰|改|改变|改动|修改|更改|变动",
     Role.NOT: "not|don't|do not|dont|never|no|without|must not|should not|shouldn't|neither|nor"
     "|不要|别|不|勿|请勿|不用|无需|不能|不可|不许",
@@ -159,11 +160,12 @@ _OTHERS: Mapping[Role, str] = {
     Role.OPEN: "(|（",
     Role.CLOSE: ")|）",
     Role.STOP: ",|;|.|!|，|；|。|！",
-    Role.FILLER: "please|the|a|an|of|in|on|at|from|within|inside|to|this|that|these|those|its|my|their|his|her|any|some"
-    "|make|more|out|is|are|be|as|well|with|for|part|parts|area|areas|region|regions|half|side|corner|places|place"
-    "|most|very|so|there|where|which|alone|untouched|unchanged|intact|as it is|as they are|as is|by|up|off|i|want"
-    "|would like|can you|could you|let|do|does|level|levels|tones|tone"
-    "|请|把|将|给|让|的|地|得|在|里|里面|中|内|上的|部分|区域|地方|处|原样|不变|原状|一下|对|这|那|帮我|我|想|要|些|度|了|吧|都|角|也请",
+    Role.WANT: "more|want|would like|let|make|with|as|a lot more|想要|想|要|我要|让|给|更多|多点|多一点|多一些",
+    Role.FILLER: "please|the|a|an|of|in|on|at|from|within|inside|to|this|that|these|those|its|my|their|his|her|any"
+    "|is|are|be|well|for|part|parts|area|areas|region|regions|half|side|corner|places|place"
+    "|most|very|so|there|where|which|alone|untouched|unchanged|intact|as it is|as they are|as is|by|up|i"
+    "|can you|could you|do|does|level|levels|tones|tone"
+    "|请|把|将|的|地|得|在|里|里面|中|内|上的|部分|区域|地方|处|原样|不变|原状|一下|对|这|那|帮我|我|些|度|了|吧|都|角|也请",
 }
 
 
@@ -191,6 +193,8 @@ def _known(text: str, place: int) -> Word | None:
     for length in range(min(_longest(), len(text) - place), 0, -1):
         phrase = text[place : place + length]
         entry = lexicon().get(phrase)
+        if phrase in ("上方", "下方") and text[place - 1 : place] in ("左", "右"):
+            return Word(Role.PART, phrase, "top" if phrase == "上方" else "bottom")  # "左上方" lies above nothing
         if entry is not None and _whole(text, place, place + length):
             return Word(entry[0], phrase, entry[1])
     return None

@@ -18,7 +18,7 @@ from conservator.wishes.lexicon import PARTS, Role, Word, words
 
 WHOLE = "everything"
 
-IGNORED = frozenset({Role.FILLER, Role.ONLY})
+IGNORED = frozenset({Role.FILLER, Role.WANT, Role.ONLY})
 
 
 @dataclass(frozen=True)

@@ -39,7 +39,7 @@ class Wish:
     said: str = ""
 
     def __post_init__(self) -> None:
-        if self.action not in _VERBS:
+        if not isinstance(self.action, str) or self.action not in _VERBS:
             raise UsageError(f"action {self.action!r}", ", ".join(_VERBS))
         unknown = [kind for kind in self.kinds if kind not in NAMES]
         if unknown or len(set(self.kinds)) < len(self.kinds):

@@ -145,6 +145,15 @@ def test_errors_tell_the_model_what_to_do(
     talk(lambda: over_http(server), session)
 
 
+def test_a_look_that_fails_keeps_nothing_either(tmp_path: Path) -> None:
+    async def session(client: Client) -> None:
+        assert (await client.call_tool("diagnose", {"photo": coded(png()[:-200])})).is_error
+
+    with Loopback(tmp_path, environment={"CONSERVATOR_TOKEN": TOKEN}) as server:
+        talk(lambda: over_http(server), session)
+        assert not list((tmp_path / "jobs").iterdir())
+
+
 def test_a_resource_that_does_not_exist_is_an_error(server: Loopback) -> None:
     async def session(client: Client) -> None:
         templates = (await client.list_resource_templates()).resource_templates

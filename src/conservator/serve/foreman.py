@@ -136,7 +136,7 @@ class Foreman:
         self._announce(job.id)
 
     def ended(self, job: Job, outcome: Outcome, *, overdue: bool) -> None:
-        """Enter what became of an attempt; one whose worker died is tried again, within limits; one without room waits."""
+        """Enter what came of an attempt; one whose worker died is tried again, within limits, without room later."""
         self.progress.pop(job.id, None)
         if "done" in outcome:
             kept = self._store.finish(job, State.DONE, facts=outcome["done"], size=_size(self.place(job)))

@@ -232,6 +232,36 @@ def test_ended_jobs_go_when_they_are_old_or_large(opened: Open, tmp_path: Path) 
     assert [entry.name for entry in (tmp_path / "data/jobs").iterdir()] == [last.id]
 
 
+def test_expiry_goes_on_after_a_full_disk(
+    opened: Open, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr("conservator.serve.jobs._SWEEP", 0.2)
+    jobs = opened(keep_seconds=3)
+    job, _ = jobs.submit(Order.diagnose(), png())
+    ended(jobs, job.id)
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (5_000, hard))
+    try:
+        until(lambda: "expired jobs could not be removed" in caplog.text, "a look that failed")
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+    until(lambda: not sum(jobs.counts().values()), "a later look")
+
+
+def test_a_job_without_room_for_its_results_is_put_off_and_no_worker_is_killed(
+    opened: Open, worker: Callable[[], int], tmp_path: Path
+) -> None:
+    jobs = opened()
+    pid = worker()
+    jobs.submit(Order.diagnose(), png())
+    job, _ = jobs.submit(WHOLE, png())
+    (tmp_path / "data/jobs" / job.id / "attempt-1").write_bytes(b"in the way")
+    done = ended(jobs, job.id)
+    assert done.state is State.DONE and (done.attempt, done.faults, jobs.deaths) == (2, 0, 0)
+    assert {"type": "queued", "reason": "the server cannot keep files"} in [event for _, event in jobs.events(job.id)]
+    assert worker() == pid
+
+
 def test_a_folder_that_cannot_be_written_is_named(tmp_path: Path) -> None:
     (tmp_path / "file").write_bytes(b"")
     for place in (tmp_path / "file" / "data", Path("/proc/conservator")):

@@ -145,6 +145,15 @@ def test_errors_tell_the_model_what_to_do(
     talk(lambda: over_http(server), session)
 
 
+def test_a_look_that_fails_keeps_nothing_either(tmp_path: Path) -> None:
+    async def session(client: Client) -> None:
+        assert (await client.call_tool("diagnose", {"photo": coded(png()[:-200])})).is_error
+
+    with Loopback(tmp_path, environment={"CONSERVATOR_TOKEN": TOKEN}) as server:
+        talk(lambda: over_http(server), session)
+        assert not list((tmp_path / "jobs").iterdir())
+
+
 def test_a_resource_that_does_not_exist_is_an_error(server: Loopback) -> None:
     async def session(client: Client) -> None:
         templates = (await client.list_resource_templates()).resource_templates
@@ -184,34 +193,70 @@ def test_without_the_token_nobody_talks(server: Loopback) -> None:
     assert "let in" not in repr(refused.value)
 
 
-def test_a_session_goes_on_where_its_connection_broke(server: Loopback) -> None:
+def message(method: str, **more: object) -> dict[str, object]:
+    return {"jsonrpc": "2.0", "method": method} | more
+
+
+def events(answer: httpx2.Response) -> Iterator[tuple[str, str]]:
+    for line in answer.iter_lines():
+        name, _, value = line.partition(": ")
+        if name == "id":
+            id = value
+        elif name == "data":
+            yield id, value
+
+
+@contextlib.contextmanager
+def session_of(server: Loopback) -> Iterator[httpx2.Client]:
+    """A session as it is on the wire, whose next request has the id 2."""
     headers = {
         "Authorization": f"Bearer {TOKEN}", "Accept": "application/json, text/event-stream",
         "MCP-Protocol-Version": "2025-11-25",
     }  # fmt: skip
-
-    def message(method: str, **more: object) -> dict[str, object]:
-        return {"jsonrpc": "2.0", "method": method} | more
-
-    def events(answer: httpx2.Response) -> Iterator[tuple[str, str]]:
-        for line in answer.iter_lines():
-            name, _, value = line.partition(": ")
-            if name == "id":
-                id = value
-            elif name == "data":
-                yield id, value
-
     with httpx2.Client(base_url=server.url, headers=headers, timeout=120.0) as client:
         who = {"protocolVersion": "2025-11-25", "capabilities": {}, "clientInfo": {"name": "test", "version": "1"}}
         opened = client.post("/mcp", json=message("initialize", id=1, params=who))
         client.headers["Mcp-Session-Id"] = opened.headers["mcp-session-id"]
         client.post("/mcp", json=message("notifications/initialized"))
-        call = message("tools/call", id=2, params={"name": "list_tools", "arguments": {}})
-        with client.stream("POST", "/mcp", json=call) as answer:
-            first, *_, (_, result) = list(events(answer))
-        assert "joint" in result
-        with client.stream("GET", "/mcp", headers={"Last-Event-ID": first[0]}) as again:
-            assert any(data == result for _, data in events(again))
+        yield client
+
+
+def called(client: httpx2.Client, **arguments: object) -> list[tuple[str, str]]:
+    """Events of the call of `list_tools` with the id 2."""
+    call = message("tools/call", id=2, params={"name": "list_tools", "arguments": arguments})
+    with client.stream("POST", "/mcp", json=call) as answer:
+        return list(events(answer))
+
+
+def missed(client: httpx2.Client, last: str) -> list[str]:
+    """What a client is sent that takes up its session behind an event, up to the answer."""
+    told = []
+    with client.stream("GET", "/mcp", headers={"Last-Event-ID": last}) as again:
+        for _, data in events(again):
+            told.append(data)
+            if '"result"' in data:
+                break
+    return told
+
+
+def test_a_session_goes_on_where_its_connection_broke(server: Loopback) -> None:
+    with session_of(server) as client:
+        first, *_, (_, result) = called(client)
+        assert "joint" in result and result in missed(client, first[0])
+
+
+def test_sessions_with_the_same_request_ids_do_not_hear_each_other(server: Loopback) -> None:
+    with session_of(server) as one, session_of(server) as other:
+        mine, theirs = called(one, treating=["noise"]), called(other, treating=["rain"])
+        assert mine[-1][1] != theirs[-1][1]
+        assert missed(other, theirs[0][0])[-1] == theirs[-1][1]
+        with one.stream("GET", "/mcp", headers={"Last-Event-ID": mine[0][0]}, timeout=5.0) as again:
+            told = []
+            with contextlib.suppress(httpx2.ReadTimeout):  # the stream stays open
+                told.extend(data for _, data in events(again))
+        assert mine[-1][1] in told and theirs[-1][1] not in told
+        with other.stream("GET", "/mcp", headers={"Last-Event-ID": mine[0][0]}) as again:
+            assert not list(events(again))
 
 
 class Relay:

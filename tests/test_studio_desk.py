@@ -20,7 +20,7 @@ from conservator.plan import Step
 from conservator.serve.jobs import ENDED, Jobs, State
 from conservator.serve.limits import Limits
 from conservator.serve.orders import Order, RestoreOptions
-from conservator.serve.refusals import NoSuchJob, UnknownFormat
+from conservator.serve.refusals import NoSuchJob, QueueFull, UnknownFormat
 from conservator.serve.studio.brush import PROTECT, TREAT, alike, mask_of, picture_of
 from conservator.serve.studio.desk import Desk, Run
 from conservator.serve.studio.desks import Desks
@@ -207,6 +207,20 @@ def desk(jobs: Jobs) -> Iterator[Desk]:
     made = Desk(jobs)
     yield made
     made.close()
+
+
+def test_a_run_goes_on_when_there_is_no_room_for_the_one_after_it(tmp_path: Path) -> None:
+    jobs = Jobs(tmp_path, Limits(max_queue=1))
+    try:
+        desk = Desk(jobs)
+        first = desk.open(slow(), "slow.png")
+        until(lambda: jobs.get(first.job).state is State.RUNNING, "the beginning of the run")
+        jobs.submit(Order.restore(RestoreOptions()), png())
+        with pytest.raises(QueueFull):
+            desk.open(png(), "other.png")
+        assert desk.is_latest(first) and jobs.get(first.job).state is State.RUNNING
+    finally:
+        jobs.close()
 
 
 def settled(desk: Desk, run: Run) -> Version | None:

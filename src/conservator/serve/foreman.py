@@ -73,6 +73,11 @@ class Foreman:
         self.stopping = True
         self.wake()
 
+    def pause(self, seconds: float) -> None:
+        """Wait, but not for longer than the server goes on."""
+        with self._news:
+            self._news.wait_for(lambda: self.stopping, seconds)
+
     def close(self, grace: float) -> None:
         """Stop; what still runs after `grace` seconds waits for the next server."""
         self.stop()
@@ -99,7 +104,10 @@ class Foreman:
         return job
 
     def order(self, job: Job) -> dict[str, Any] | None:
-        """What a worker is sent, see `worker.carry_out`; None when the job was cancelled meanwhile."""
+        """What a worker is sent, see `worker.carry_out`; None when the job was cancelled meanwhile.
+
+        NoRoom when there is none for what it makes.
+        """
         now = self._store.get(job.id)
         if now is None or now.state is not State.RUNNING:
             return None
@@ -117,15 +125,18 @@ class Foreman:
         }
 
     def heard(self, job: Job, event: dict[str, Any]) -> None:
-        """Keep an event; of tiles only the latest."""
+        """Keep an event, if there is room: work goes on without; of tiles only the latest."""
         if event["seq"] < 0:
             self.progress[job.id] = {name: event[name] for name in ("tool", "done", "total")}
         else:
-            self._store.tell(job.id, {name: value for name, value in event.items() if name != "seq"})
+            try:
+                self._store.tell(job.id, {name: value for name, value in event.items() if name != "seq"})
+            except NoRoom as error:
+                say("event lost", job=job.id[:8], type=event.get("type"), reason=error.got)
         self._announce(job.id)
 
     def ended(self, job: Job, outcome: Outcome, *, overdue: bool) -> None:
-        """Enter what became of an attempt; one whose worker died is tried again, within limits."""
+        """Enter what came of an attempt; one whose worker died is tried again, within limits, without room later."""
         self.progress.pop(job.id, None)
         if "done" in outcome:
             kept = self._store.finish(job, State.DONE, facts=outcome["done"], size=_size(self.place(job)))
@@ -144,6 +155,9 @@ class Foreman:
             say("failed", job=job.id[:8], traceback=outcome["traceback"])
         if "failed" in outcome:
             self._store.finish(job, State.FAILED, error=outcome["failed"])
+        elif "put off" in outcome:
+            self._store.requeue(job, outcome["put off"], fault=False)
+            self.wake()
         elif overdue:
             got, wanted = "the job took too long", f"at most {self.limits.max_seconds:g} s"
             self._store.finish(job, State.FAILED, error=BudgetExceeded(got, wanted, "shrink the photograph").to_dict())

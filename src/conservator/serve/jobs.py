@@ -9,6 +9,7 @@ a job a second time.
 from __future__ import annotations
 
 import hashlib
+import logging
 import secrets
 import threading
 import time
@@ -226,7 +227,10 @@ class Jobs:
 
     def _sweep(self) -> None:
         while not self._closing.wait(min(_SWEEP, self.limits.keep_seconds)):
-            self.expire()
+            try:
+                self.expire()
+            except Exception:  # a full disk, say: what could not go now goes at a later turn
+                logging.getLogger(__name__).exception("expired jobs could not be removed")
 
 
 def _digest(order: Order, photo: bytes, masks: Mapping[str, bytes]) -> str:

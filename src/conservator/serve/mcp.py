@@ -65,13 +65,14 @@ class Tools:
 
     async def diagnose(self, photo: Photo, ask: Ask) -> Annotated[CallToolResult, DiagnosisFound]:
         """Say what is wrong with a photograph, where and how badly. Nothing is changed, and nothing of it is kept."""
-        job = await self._done(Order.diagnose(preview=True), photo, "", ask)
+        job = await self._begun(Order.diagnose(preview=True), photo, "")
         try:
+            job = await self._done(job, ask)
             data = json.loads(self._jobs.file(job.id, "diagnosis").read_bytes())
             says = f"Found: {found(data['degradations'])}. The picture shows the regions."
             return CallToolResult(content=[_text(says), self._preview(job)], structured_content=data)
         finally:
-            self._jobs.delete(job.id)
+            self._delete(job)
 
     async def restore(
         self, photo: Photo, mask: Mask, options: Restoring, ask: Ask
@@ -79,7 +80,7 @@ class Tools:
         """Restore a photograph: find what is wrong and where, treat only that, keep a record."""
         with _told():
             order = Order.restore(options, preview=True)
-        return self._treated(await self._done(order, photo, mask, ask))
+        return self._treated(await self._done(await self._begun(order, photo, mask), ask))
 
     async def treat(
         self, photo: Photo, tool: str, mask: Mask, options: Treating, ask: Ask
@@ -87,7 +88,7 @@ class Tools:
         """Apply one tool (see list_tools) to a photograph, where its damage is found and as strongly as found."""
         with _told():
             order = Order.treat(tool, options, preview=True)
-        return self._treated(await self._done(order, photo, mask, ask))
+        return self._treated(await self._done(await self._begun(order, photo, mask), ask))
 
     def list_tools(self, treating: Annotated[list[str], Field(default_factory=list)]) -> ToolCards:
         """The tools that treat damage: all, or those for at least one of the given kinds, such as "noise"."""
@@ -111,18 +112,23 @@ class Tools:
         except ConservatorError as error:
             raise ResourceNotFoundError(str(error)) from error
 
-    async def _done(self, order: Order, photo: str, mask: str, ask: Ask) -> Job:
-        """Carry out a job while telling the client how it goes; a client that goes away stops it."""
+    async def _begun(self, order: Order, photo: str, mask: str) -> Job:
         with _told():
-            job = await anyio.to_thread.run_sync(self._submit, order, photo, mask)
+            return await anyio.to_thread.run_sync(self._submit, order, photo, mask)
+
+    async def _done(self, job: Job, ask: Ask) -> Job:
+        """Tell the client how a job goes until it is done; a client that goes away stops it."""
         try:
             await self._report(job.id, ask)
         except BaseException:
-            with suppress(NoSuchJob):
-                self._jobs.delete(job.id)
+            self._delete(job)
             raise
         with _told():
             return _checked(self._jobs.get(job.id))
+
+    def _delete(self, job: Job) -> None:
+        with suppress(NoSuchJob):
+            self._jobs.delete(job.id)
 
     def _submit(self, order: Order, photo: str, mask: str) -> Job:
         drawn = self._bytes(mask, "mask") if mask else None

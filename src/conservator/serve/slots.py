@@ -17,13 +17,18 @@ from typing import IO, TYPE_CHECKING, Any, cast
 
 from conservator.models.runtime import THREADS_VARIABLE
 from conservator.serve.limits import TOKEN_VARIABLE, Limits
+from conservator.serve.refusals import NoRoom
 from conservator.serve.store import Job
 
 if TYPE_CHECKING:
     from conservator.serve.foreman import Foreman
 
 Outcome = dict[str, Any]
-"""`{"done": facts}`, `{"failed": error}` or, when the worker died, `{}`."""
+"""`{"done": facts}`, `{"failed": error}`, `{"put off": reason}` before it began or, of a dead worker, `{}`."""
+
+
+_PAUSE = 5.0
+"""Seconds until a worker for whose job there was no room takes one again."""
 
 
 class Slot(threading.Thread):
@@ -66,6 +71,8 @@ class Slot(threading.Thread):
                 entered = True
             if self._foreman.stopping:  # what could not be entered, the next server begins again
                 return
+        if "put off" in outcome:
+            self._foreman.pause(_PAUSE)
 
     @contextmanager
     def _patience(self) -> Iterator[None]:
@@ -94,7 +101,10 @@ class Slot(threading.Thread):
 
     def _carry_out(self, job: Job) -> Outcome:
         # Asked after `_job` is set: a cancellation is either seen here, or finds the worker to kill.
-        order = self._foreman.order(job)
+        try:
+            order = self._foreman.order(job)
+        except NoRoom as error:
+            return {"put off": error.got}
         stdin, stdout = cast("tuple[IO[str], IO[str]]", (self._process.stdin, self._process.stdout))
         if order is not None:
             with suppress(OSError, ValueError):  # a pipe that broke, a line that was cut

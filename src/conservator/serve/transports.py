@@ -4,12 +4,22 @@ from __future__ import annotations
 
 import secrets
 from collections import OrderedDict
+from typing import Any
 
 from fastapi import FastAPI
-from mcp.server.streamable_http import EventCallback, EventId, EventMessage, EventStore, StreamId
-from mcp.server.streamable_http_manager import StreamableHTTPSessionManager
+from mcp.server.auth.middleware.bearer_auth import AuthorizationContext
+from mcp.server.streamable_http import (
+    EventCallback,
+    EventId,
+    EventMessage,
+    EventStore,
+    StreamableHTTPServerTransport,
+    StreamId,
+)
+from mcp.server.streamable_http_manager import StreamableHTTPASGIApp, StreamableHTTPSessionManager
 from mcp.server.transport_security import TransportSecuritySettings
 from mcp_types import JSONRPCMessage
+from starlette.routing import Route
 
 from conservator.serve.jobs import Jobs
 from conservator.serve.mcp import server
@@ -24,18 +34,28 @@ def mount(app: FastAPI, jobs: Jobs, longest: int) -> StreamableHTTPSessionManage
 
     longest   bytes of a request
     """
-    mcp = server(jobs)
     # Hosts and origins are the guard's business, for all paths alike.
     unchecked = TransportSecuritySettings(enable_dns_rebinding_protection=False)
-    routes = mcp.streamable_http_app(
-        streamable_http_path=PATH,
-        event_store=RecentEvents(),
-        max_request_body_size=longest,
-        max_sessions=1000,
-        transport_security=unchecked,
-    ).routes
-    app.router.routes.extend(routes)
-    return mcp.session_manager
+    mcp = server(jobs)
+    mcp.streamable_http_app(transport_security=unchecked)  # the way to the server that a manager is made of
+    sessions = Sessions(
+        mcp.session_manager.app, security_settings=unchecked, max_request_body_size=longest, max_sessions=1000
+    )
+    app.router.routes.append(Route(PATH, endpoint=StreamableHTTPASGIApp(sessions)))
+    return sessions
+
+
+class Sessions(StreamableHTTPSessionManager):
+    """Sessions that share the room for missed messages, and none of the messages."""
+
+    def __init__(self, *args: Any, **options: Any) -> None:
+        super().__init__(*args, **options)
+        self._recent = RecentEvents()
+
+    def _admit_session(self, requestor: AuthorizationContext | None) -> StreamableHTTPServerTransport | None:
+        # A stream's id is the request's, which every client counts from 1.
+        self.event_store = SessionEvents(self._recent)
+        return super()._admit_session(requestor)
 
 
 class RecentEvents(EventStore):
@@ -54,6 +74,10 @@ class RecentEvents(EventStore):
             self._taken -= self._events.popitem(last=False)[1][2]
         return id
 
+    def stream(self, id: EventId) -> StreamId | None:
+        """The stream of an event; None when it is forgotten."""
+        return self._events[id][0] if id in self._events else None
+
     async def replay_events_after(self, last_event_id: EventId, send_callback: EventCallback) -> StreamId | None:
         """Send what came after an event of the same stream; None when that event is forgotten."""
         if last_event_id not in self._events:
@@ -65,3 +89,21 @@ class RecentEvents(EventStore):
             if of == stream and message is not None:
                 await send_callback(EventMessage(message, id))
         return stream
+
+
+class SessionEvents(EventStore):
+    """Of the recent messages those of one session: event ids of others are as if forgotten."""
+
+    def __init__(self, recent: RecentEvents) -> None:
+        self._recent, self._own = recent, f"{secrets.token_hex(16)}:"
+
+    async def store_event(self, stream_id: StreamId, message: JSONRPCMessage | None) -> EventId:
+        """Keep a message; see `RecentEvents`."""
+        return await self._recent.store_event(self._own + stream_id, message)
+
+    async def replay_events_after(self, last_event_id: EventId, send_callback: EventCallback) -> StreamId | None:
+        """Send what came after an event of the same stream; None when that event is forgotten or another session's."""
+        if not (self._recent.stream(last_event_id) or "").startswith(self._own):
+            return None
+        stream = await self._recent.replay_events_after(last_event_id, send_callback)
+        return None if stream is None else stream.removeprefix(self._own)

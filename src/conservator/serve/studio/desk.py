@@ -186,8 +186,8 @@ class Desk:
         self, order: Order, photo: bytes, mask: bytes | None, run: Run, places: Mapping[str, bytes] | None = None
     ) -> Run:
         with self._lock:
-            self.cancel()
             job, _ = self.jobs.submit(order, photo, mask, places=places)
+            self.cancel()  # not before: when the new one is turned away, the old one goes on
             self._made[job.id] = run.cache
             self._running = replace(run, job=job.id)
             return self._running

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections import Counter, deque
 from collections.abc import Iterable, Iterator
-from dataclasses import replace
 from pathlib import Path
 from types import TracebackType
 from typing import Protocol
@@ -48,8 +47,7 @@ class Queue:
         """Take a job back whose worker died; its outcome when it has cost too many."""
         self._deaths[job.source] += 1
         if self._deaths[job.source] < LIVES:
-            # Whoever died may have written the result and not lived to say so.
-            self._back.append(replace(job, overwrite=True))
+            self._back.append(job)
             return None
         got = f"{LIVES} workers died on {job.source} ({how})"
         return Outcome.failed(ToolFailed(got, "memory enough", "use fewer --workers or a smaller --tile"))

@@ -43,6 +43,10 @@ class Queue:
         """The next job, or None when there is none at the moment."""
         return self._back.popleft() if self._back else next(self._fresh, None)
 
+    def back(self, job: Job) -> None:
+        """Take a job back that its worker had not begun."""
+        self._back.append(job)
+
     def lost(self, job: Job, how: str) -> Outcome | None:
         """Take a job back whose worker died; its outcome when it has cost too many."""
         self._deaths[job.source] += 1

@@ -158,6 +158,27 @@ def test_no_two_photographs_share_a_result_whichever_come_later(name: str, ext: 
     assert targets.record == Path("out", f"{result}.record.json")
 
 
+@pytest.mark.parametrize(
+    ("ext", "converted"), [("png", "a.jpg"), ("auto", "a.heic"), ("auto", "a.CR2"), ("webp", "a.png")]
+)
+def test_a_photograph_named_like_the_result_of_another_has_a_place_of_its_own(ext: str, converted: str) -> None:
+    folder = Folder(Path("in"), Path("out"), ext, 95, True, {})
+    ending = ".png" if ext == "auto" else f".{ext}"
+    names = [converted + ending * times for times in range(4)] + [f"b.jpg{ending.upper()}", "b.jpg"]
+    places = [str(file).lower() for name in names for file in folder.targets(name).files]
+    assert len(set(places)) == len(places) == 2 * len(names)
+
+
+def test_both_results_are_there_when_a_name_looks_converted(tmp_path: Path) -> None:
+    source, output = tmp_path / "in", tmp_path / "out"
+    photograph(source / "a.jpg", seed=1)
+    photograph(source / "a.jpg.png", seed=2)
+    wanted = {"a.jpg": "done", "a.jpg.png": "done"}
+    assert batch(source, output, ext="png") == wanted
+    assert results(output).keys() == {"a.jpg.png", "a.jpg.png.png"}
+    assert batch(source, output, ext="png") == dict.fromkeys(wanted, "skipped")
+
+
 def test_results_inside_the_input_folder_are_no_photographs(tmp_path: Path) -> None:
     source = album(tmp_path / "in", 1)
     assert batch(source, source / "out") == {"p0.png": "done"}

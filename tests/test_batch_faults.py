@@ -24,7 +24,7 @@ from conservator.folders.batch import Folder
 from conservator.folders.executor import LIVES, Queue
 from conservator.folders.outcome import Outcome
 from conservator.folders.processes import Processes
-from conservator.folders.work import deliver, make, read
+from conservator.folders.work import deliver, make, perform, read
 
 pytestmark = pytest.mark.skipif(os.name == "nt", reason="signals and limits of POSIX")
 
@@ -65,11 +65,32 @@ def test_a_photograph_that_kills_every_worker_is_given_up(tmp_path: Path) -> Non
         again = queue.next()
         assert again is not None and queue.lost(again, "SIGKILL") is None
     again = queue.next()
-    assert again is not None and again.overwrite, "whoever died may have written the result"
+    assert again == job, "a retry may replace no more than the first try"
     outcome = queue.lost(again, "SIGKILL")
     assert outcome is not None and outcome.code == ToolFailed.exit_code
     assert "SIGKILL" in outcome.reason and "--workers" in outcome.reason
     assert queue.next() is None
+
+
+def test_a_retry_replaces_what_the_dead_worker_wrote_and_nothing_else(tmp_path: Path) -> None:
+    source, output = album(tmp_path / "in", 1), tmp_path / "out"
+    output.mkdir()
+    job = Folder(source, output, "auto", 95, True, {"strength": 0.0}).job("0/p0.png", overwrite=False)
+    made = make(job, read(job))
+    deliver(job, made)  # by a worker that dies before it can say so
+    queue = Queue([job])
+    first = queue.next()
+    assert first is not None and queue.lost(first, "SIGKILL") is None
+    again = queue.next()
+    assert again is not None and perform(again).status == "unchanged"
+    picture, record = output / "0/p0.png", output / "0/p0.png.record.json"
+    picture.write_bytes(b"mine")
+    assert perform(again).code == OutputError.exit_code
+    assert picture.read_bytes() == b"mine"
+    record.unlink(missing_ok=True)
+    with pytest.raises(OutputError, match="exists"):
+        deliver(job, made)  # the file appeared while the photograph was treated
+    assert results(output) == {"0/p0.png": b"mine"}
 
 
 def test_workers_die_with_the_process_that_started_them(tmp_path: Path) -> None:
@@ -182,18 +203,22 @@ def test_a_read_only_output_folder_is_named(tmp_path: Path) -> None:
 def test_what_may_not_be_read_or_written_is_named_and_the_rest_is_done(tmp_path: Path) -> None:
     source, output = album(tmp_path / "in"), tmp_path / "out"
     photograph(source / "closed/p9.png")
+    photograph(source / "listed/p8.png")
     (output / "1").mkdir(parents=True)
-    for place, mode in ((output / "1", 0o555), (source / "closed", 0o000), (source / "0/p2.png", 0o000)):
+    modes = {output / "1": 0o555, source / "closed": 0o000, source / "listed": 0o444, source / "0/p2.png": 0o000}
+    for place, mode in modes.items():
         place.chmod(mode)
     try:
         command = [*_mortal(), *COMMAND, str(source), str(output), "--workers", "1"]
         done = subprocess.run(command, capture_output=True, text=True)
     finally:
         (source / "closed").chmod(0o755)
+        (source / "listed").chmod(0o755)
     assert done.returncode == OutputError.exit_code, done.stderr
     assert "Traceback" not in done.stderr
-    for said in ("p2.png cannot be read", "p1.png cannot be written", "closed: Permission denied"):
-        assert said in done.stderr
+    for name, said in (("p2", "read"), ("p8", "read"), ("p1", "written")):
+        assert f"{name}.png cannot be {said}" in done.stderr
+    assert "closed: Permission denied" in done.stderr
     assert results(output).keys() == {"0/p0.png"}
 
 

@@ -6,14 +6,17 @@ import os
 import signal
 from collections.abc import Iterator
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
 import conservator
 from batches import Here, Listener, album, results, rows
-from conservator.errors import ModelMissing, UsageError
+from conservator.errors import ModelMissing, ToolFailed, UsageError
 from conservator.folders import ray_actors
+from conservator.folders.batch import Folder
+from conservator.folders.executor import LIVES, Queue
 from conservator.folders.outcome import Outcome
 from conservator.folders.ray_actors import RayActors
 from serving import until
@@ -83,6 +86,26 @@ def test_a_killed_worker_and_a_lost_node_lose_nothing(
     assert results(tmp_path / "out") == wanted
     assert {row["state"] for row in rows(tmp_path / "out").values()} == {"done"}
     assert ray.is_initialized(), "a cluster that was there before is left running"
+
+
+def test_only_the_photograph_that_an_actor_died_on_is_charged(tmp_path: Path) -> None:
+    """The bookkeeping alone: which of two photographs is first known to be lost is up to Ray."""
+    folder = Folder(tmp_path, tmp_path / "out", "auto", 95, False, {})
+    first, waiting = (folder.job(f"p{number}.png", overwrite=False) for number in range(2))
+
+    def dead(reference: str) -> None:
+        raise ray.exceptions.RayActorError
+
+    queue, actors = Queue([]), RayActors(workers=1)
+    actors._ray = SimpleNamespace(get=dead, kill=lambda actor: None, exceptions=ray.exceptions)
+    for _ in range(LIVES - 1):
+        actors._loads, actors._running = {"actor": 2}, {"1": ("actor", first), "2": ("actor", waiting)}
+        assert list(actors._collect("2", queue)) == []
+        assert (queue.next(), queue.next(), queue.next()) == (first, waiting, None)
+        assert not actors._running and not actors._loads
+    outcome = queue.lost(first, "again")
+    assert outcome is not None and outcome.code == ToolFailed.exit_code
+    assert queue.lost(waiting, "for the first time") is None
 
 
 def worker_processes() -> list[int]:

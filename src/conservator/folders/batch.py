@@ -19,7 +19,7 @@ from conservator.errors import InputError, UsageError
 from conservator.folders.executor import Executor
 from conservator.folders.manifest import Entry, Manifest, Signature, Treated, key
 from conservator.folders.outcome import Outcome, Status
-from conservator.folders.pictures import pictures_below
+from conservator.folders.pictures import PICTURES, pictures_below
 from conservator.folders.processes import Processes
 from conservator.folders.results import AUTO, CONTAINERS, LOSSLESS, Targets
 from conservator.folders.work import Job
@@ -66,7 +66,8 @@ def batch(
     output/.conservator/manifest.sqlite.
 
     executor      `Processes()` or `RayActors(...)`; a pool of processes by default
-    ext           "auto" keeps each photograph's format; a name in another format gets the extension added
+    ext           "auto" keeps each photograph's format; a name in another format gets the extension added, and so does
+                  one that looks like the outcome of that, as "a.heic.png" does
     quality       of JPEG, WebP and AVIF
     records       also write NAME.record.json beside each result
     overwrite     do everything anew and replace results that exist; photographs never are
@@ -157,12 +158,19 @@ class Folder:
     def targets(self, name: str) -> Targets:
         """Where the results of a photograph go. No two share a place, whichever come later."""
         path = Path(name)
+        full = self._full(path.name)
+        picture = self.output / path.with_name(full)
+        return Targets(picture, picture.with_name(f"{full}.record.json") if self.records else None)
+
+    def _full(self, name: str) -> str:
+        """A result's name: the photograph's own, or that and an extension where it has another format or its name is
+        the one that "a.jpg" gets when it becomes "a.jpg.png". Regardless of case, for some file systems are."""
+        path = Path(name)
         ending = path.suffix if self.ext == AUTO else f".{self.ext}"
         if ending.lower() not in CONTAINERS:
             ending = LOSSLESS
-        full = path.name if ending == path.suffix else path.name + ending
-        picture = self.output / path.with_name(full)
-        return Targets(picture, picture.with_name(f"{full}.record.json") if self.records else None)
+        taken = PICTURES.fullmatch(Path(path.stem).suffix) and self._full(path.stem).lower() == name.lower()
+        return name + ending if taken or ending != path.suffix else name
 
     def job(self, name: str, *, overwrite: bool) -> Job:
         """The work on a photograph."""

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections import Counter, deque
 from collections.abc import Iterable, Iterator
-from dataclasses import replace
 from pathlib import Path
 from types import TracebackType
 from typing import Protocol
@@ -44,12 +43,15 @@ class Queue:
         """The next job, or None when there is none at the moment."""
         return self._back.popleft() if self._back else next(self._fresh, None)
 
+    def back(self, job: Job) -> None:
+        """Take a job back that its worker had not begun."""
+        self._back.append(job)
+
     def lost(self, job: Job, how: str) -> Outcome | None:
         """Take a job back whose worker died; its outcome when it has cost too many."""
         self._deaths[job.source] += 1
         if self._deaths[job.source] < LIVES:
-            # Whoever died may have written the result and not lived to say so.
-            self._back.append(replace(job, overwrite=True))
+            self._back.append(job)
             return None
         got = f"{LIVES} workers died on {job.source} ({how})"
         return Outcome.failed(ToolFailed(got, "memory enough", "use fewer --workers or a smaller --tile"))

@@ -134,7 +134,7 @@ class RayActors:
                 raise ToolFailed(got, wanted, "add a node, or ask for fewer --threads or --gpus")
 
     def _collect(self, reference: Any, queue: Queue) -> Iterator[tuple[Job, Outcome]]:
-        actor, job = self._running.pop(reference)
+        actor, job = self._running[reference]
         try:
             result = self._ray.get(reference)
         except self._ray.exceptions.RayError as error:
@@ -142,14 +142,31 @@ class RayActors:
             with contextlib.suppress(self._ray.exceptions.RayError):
                 self._ray.kill(actor)
             if job is None:
+                del self._running[reference]
                 self._bury(error)
-            elif outcome := queue.lost(job, type(error).__name__):
-                yield job, outcome
+            else:
+                yield from self._salvage(actor, queue)
             return
+        del self._running[reference]
         if job is None:
             self._welcome(actor, result)
         else:
             yield job, self._finish(actor, job, result)
+
+    def _salvage(self, actor: Any, queue: Queue) -> Iterator[tuple[Job, Outcome]]:
+        """What a dead actor had: results it gave, the photograph it died on, and those that waited, at no charge."""
+        died = False
+        for reference in [reference for reference, (whose, _) in self._running.items() if whose == actor]:
+            _, job = self._running.pop(reference)
+            assert job is not None
+            try:
+                yield job, self._finish(actor, job, self._ray.get(reference))
+            except self._ray.exceptions.RayError as error:
+                if died:
+                    queue.back(job)
+                elif outcome := queue.lost(job, type(error).__name__):
+                    yield job, outcome
+                died = True
 
     def _welcome(self, actor: Any, build: dict[str, str]) -> None:
         """An actor is there; UsageError when it would restore differently from this process."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import os
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
@@ -66,6 +67,7 @@ def read(job: Job) -> bytes:
         if not file.parent.resolve().is_relative_to(job.home.resolve()):
             raise OutputError(f"a link leads {file} out of {job.home}", "a place inside", "remove the link")
     if not job.overwrite:
+        _remove_ours(job)
         check_new(job.targets)
     return read_photo(job.source)
 
@@ -86,7 +88,28 @@ def deliver(job: Job, made: Made) -> Outcome:
     """Put the files in place, all of them or none; raises InputError when the photograph changed, OutputError."""
     check_still(job.source, made.sha256)
     with Staging(job.room) as staging:
+        # First in, first moved.
+        staging.add_text(_note(job), "\n".join(hashlib.sha256(data).hexdigest() for data in made.files.values()))
         for file, data in made.files.items():
             staging.add_bytes(file, data)
+        if not job.overwrite:
+            check_new(job.targets)  # somebody else may have been here since the photograph was read
     digest = hashlib.sha256(made.files[job.targets.files[0]]).hexdigest()
     return replace(made.outcome, facts={**made.outcome.facts, "input_sha256": made.sha256, "output_sha256": digest})
+
+
+def _note(job: Job) -> Path:
+    """Digests of what is about to be put in place, for whoever takes over from a worker that dies meanwhile."""
+    place = hashlib.sha256(os.fsencode(job.targets.files[0])).hexdigest()
+    return job.room / f"{place}.placed"
+
+
+def _remove_ours(job: Job) -> None:
+    """Make way for a second try: what a worker put in place and did not live to report goes, nothing else."""
+    try:
+        ours = _note(job).read_text().split()
+    except FileNotFoundError:
+        return
+    for file in job.targets.files:
+        if file.is_file() and hashlib.sha256(file.read_bytes()).hexdigest() in ours:
+            file.unlink()

@@ -41,6 +41,11 @@ def test_noise_has_no_pattern(grain: float) -> None:
     assert patterned(with_grain(grain), grey(), np.ones(GRID, np.bool_)) == 0
 
 
+def test_an_even_change_has_no_pattern() -> None:
+    darker = (grey() * 0.9).astype(np.uint16)
+    assert patterned(grey(), darker, np.ones(GRID, np.bool_)) == 0
+
+
 @pytest.mark.parametrize("pitch", [6, 10, 14])
 def test_a_mesh_has_one_in_every_window_that_was_treated(pitch: int) -> None:
     cells = np.zeros(GRID, np.bool_)

@@ -5,12 +5,10 @@
 
 from __future__ import annotations
 
-import torch
-
 import restorer
 from loop import WEIGHTS, Recipe, load_onnx_weights, main
 from networks import Restorer
-from prompted import Prompted, loss
+from prompted import Prompted
 
 CROPS = Prompted(("noise",), ("noise", "noise", "noise", "jpeg"), white=0.35)
 
@@ -26,28 +24,8 @@ def specialised() -> Restorer:
 
 
 def recipe() -> Recipe:
-    return Recipe(
-        name="denoise",
-        network=specialised(),
-        draw=CROPS.draw,
-        loss=loss,
-        example={"image": torch.rand(1, 3, 64, 96), "severity": torch.rand(1, 1, 64, 96)},
-        outputs=("restored",),
-        describe={
-            "summary": "removes noise where its map says so; zero severity returns the pixel",
-            "kinds": list(CROPS.kinds),
-            "data": "train/bsd432, train/wallpapers, train/imagenet300, degraded by conservator.synthesis",
-            "inputs": {
-                "image": "float32 (N, 3, H, W), RGB in [0, 1], H and W multiples of 8",
-                "severity": "float32 (N, 1, H, W), severity of the noise in [0, 1]",
-            },
-            "outputs": {"restored": "float32 (N, 3, H, W)"},
-        },
-        validate=CROPS.validate,
-        batch=12,
-        steps=4700,
-        rate=1e-3,
-    )
+    summary = "noise where its map says so"
+    return CROPS.recipe("denoise", specialised(), summary, steps=4700, rate=1e-3)
 
 
 if __name__ == "__main__":

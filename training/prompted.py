@@ -1,4 +1,4 @@
-"""What the recipes of networks prompted by severity maps share: crops with their prompts, loss, validation."""
+"""What the recipes of networks prompted by severity maps share: crops with their prompts, loss, validation, card."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from conservator.degradations import BY_NAME, FRAME, INDEX, LOCAL
 from conservator.synthesis import degrade, draw_global, draw_spatial
 from conservator.synthesis.mixtures import Sample
 from data import Photographs
-from loop import half
+from loop import Recipe, half
 from perception import Shipped
 
 OTHERS = ("motion_blur", "defocus_blur", "low_resolution", *(d.name for d in FRAME))
@@ -98,6 +98,32 @@ class Prompted:
                 gains[name].append(_gain(network, sample.degraded, sample.without(self.kinds), maps))
             gains["worse_perceived"].append(float(gains["perceived_maps"][-1] < 0))
         return {name: round(float(np.mean(values)), 3) for name, values in gains.items()}
+
+    def recipe(self, name: str, network: nn.Module, summary: str, *, steps: int, rate: float) -> Recipe:
+        """How such a network is trained, exported and described."""
+        count = len(self.kinds)
+        return Recipe(
+            name=name,
+            network=network,
+            draw=self.draw,
+            loss=loss,
+            example={"image": torch.rand(1, 3, 64, 96), "severity": torch.rand(1, count, 64, 96)},
+            outputs=("restored",),
+            describe={
+                "summary": f"removes {summary}; zero severity returns the pixel",
+                "kinds": list(self.kinds),
+                "data": "train/bsd432, train/wallpapers, train/imagenet300, degraded by conservator.synthesis",
+                "inputs": {
+                    "image": "float32 (N, 3, H, W), RGB in [0, 1], H and W multiples of 8",
+                    "severity": f"float32 (N, {count}, H, W), severity in [0, 1] per kind",
+                },
+                "outputs": {"restored": "float32 (N, 3, H, W)"},
+            },
+            validate=self.validate,
+            batch=12,
+            steps=steps,
+            rate=rate,
+        )
 
 
 def _spoiled(truth: Array, rng: np.random.Generator) -> Array:

@@ -6,6 +6,8 @@ alike again and again, and so is what is taken away of it.
 
 from __future__ import annotations
 
+from functools import cache
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -33,12 +35,6 @@ FAINT = 0.5 / 255
 
 LUMA = np.array([0.299, 0.587, 0.114], np.float32)
 
-_HANN = np.outer(np.hanning(SIDE), np.hanning(SIDE))
-_OFFSETS = np.fft.fftfreq(2 * SIDE) * 2 * SIDE
-_DISTANCE = np.hypot(_OFFSETS[:, None], _OFFSETS)
-_RING = (_DISTANCE >= NEAR) & (_DISTANCE <= FAR)
-
-
 def patterned(before: Samples, after: Samples, cells: NDArray[np.bool_]) -> float:
     """Share of the treated windows in which what was taken away has a pattern; 0 where no window is treated enough.
 
@@ -63,8 +59,18 @@ def _repeats(before: Samples, after: Samples) -> bool:
     residue = (to_pixels(before) - to_pixels(after)) @ LUMA
     if residue.std() < FAINT:
         return False
-    found, expected = _autocorrelation((residue - residue.mean()) * _HANN), _autocorrelation(_HANN)
-    return bool((np.abs(found[_RING] / expected[_RING]) * expected[0, 0] / found[0, 0]).max() > ALIKE)
+    window, ring, expected = _measure()
+    found = _autocorrelation((residue - residue.mean()) * window)
+    return bool((np.abs(found[ring] / expected[ring]) * expected[0, 0] / found[0, 0]).max() > ALIKE)
+
+
+@cache
+def _measure() -> tuple[NDArray[np.float64], NDArray[np.bool_], NDArray[np.float64]]:
+    """A window that fades to its sides, the offsets that are looked at, and the window's own autocorrelation."""
+    window = np.outer(np.hanning(SIDE), np.hanning(SIDE))
+    offsets = np.fft.fftfreq(2 * SIDE) * 2 * SIDE
+    distance = np.hypot(offsets[:, None], offsets)
+    return window, (distance >= NEAR) & (distance <= FAR), _autocorrelation(window)
 
 
 def _autocorrelation(window: NDArray[np.floating]) -> NDArray[np.float64]:

@@ -5,27 +5,16 @@
 
 from __future__ import annotations
 
-import restorer
-from loop import WEIGHTS, Recipe, load_onnx_weights, main
-from networks import Restorer
+from loop import Recipe, main
 from prompted import Prompted
+from restorer import specialised
 
-CROPS = Prompted(("noise",), ("noise", "noise", "noise", "jpeg"), white=0.35)
-
-
-def specialised() -> Restorer:
-    """The restorer without its eyes for anything but noise, which comes first of its kinds."""
-    joint, network = Restorer(len(restorer.CROPS.kinds)), Restorer(len(CROPS.kinds))
-    load_onnx_weights(joint, WEIGHTS / "restorer.onnx")
-    state = joint.state_dict()
-    state["enter.weight"] = state["enter.weight"][:, : network.enter.in_channels]
-    network.load_state_dict(state)
-    return network
+CROPS = Prompted(("noise",), ("noise", "noise", "noise", "jpeg"), alone=0.35)
 
 
 def recipe() -> Recipe:
     summary = "noise where its map says so"
-    return CROPS.recipe("denoise", specialised(), summary, steps=4700, rate=1e-3)
+    return CROPS.recipe("denoise", specialised(CROPS.kinds[0]), summary, steps=4700, rate=1e-3)
 
 
 if __name__ == "__main__":

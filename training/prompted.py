@@ -21,8 +21,11 @@ from perception import Shipped
 OTHERS = ("motion_blur", "defocus_blur", "low_resolution", *(d.name for d in FRAME))
 """What a crop may suffer from besides."""
 
-WHITE = {"shot": 0.0, "grain": 0.0, "grey": 0.0, "luma": 1.0, "camera_quality": 0}
-"""Noise as benchmarks have it. Most noise drawn is a camera's, of many makes; left at that, this one is rare."""
+PLAIN: dict[str, dict[str, Any]] = {
+    "noise": {"shot": 0.0, "grain": 0.0, "grey": 0.0, "luma": 1.0, "camera_quality": 0},
+    "jpeg": {"first": 0, "offset": (0, 0), "chroma_halved": True},
+}
+"""Damage as benchmarks have it. Most that is drawn is of many makes; left at that, this one is rare."""
 
 Array = NDArray[np.float32]
 PERCEIVER = Shipped("perceiver_local")
@@ -38,13 +41,13 @@ class Prompted:
 
     kinds  what it removes
     often  what a crop suffers from, as often as it is named
-    white  share of the crops with white noise and nothing else
+    alone  share of the crops with the first of the kinds in its plain form and nothing else
     side   of a crop, px
     """
 
     kinds: tuple[str, ...]
     often: tuple[str, ...]
-    white: float
+    alone: float
     side: int = 112
 
     def draw(self, photographs: Photographs, rng: np.random.Generator) -> dict[str, Any]:
@@ -66,9 +69,9 @@ class Prompted:
 
     def sample(self, clean: Array, rng: np.random.Generator) -> Sample:
         """A crop with damage all over or in places."""
-        if rng.random() < self.white:
-            (noise,) = draw_global(rng, ["noise"])
-            return degrade(clean, [replace(noise, parameters=noise.parameters | WHITE)])
+        if rng.random() < self.alone:
+            (damage,) = draw_global(rng, [self.kinds[0]])
+            return degrade(clean, [replace(damage, parameters=damage.parameters | PLAIN[self.kinds[0]])])
         others = [str(rng.choice(OTHERS))] if rng.random() < 0.25 else []
         if rng.random() < 0.5:
             kinds = {str(k) for k in rng.choice(self.often, int(rng.integers(1, 3)))}

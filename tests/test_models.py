@@ -6,6 +6,7 @@ import hashlib
 import json
 import multiprocessing
 import os
+import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -288,3 +289,20 @@ def test_openvino_answers_as_the_processor_does(tmp_path: Path, monkeypatch: pyt
     ]
     with pytest.raises(ToolFailed, match=r"own\.onnx.*wanted image tensor\(float\)"):
         run(path, {"image": IMAGE.astype(np.float64)})
+
+
+SILENCING = ("ORT_DISABLE_TELEMETRY", "ORT_RUNNING_UNIT_TESTS", "CI", "GITHUB_ACTIONS", "TF_BUILD")
+
+
+def test_onnx_runtime_neither_reports_nor_keeps_a_name_for_this_machine(tmp_path: Path) -> None:
+    """Its own builds do both unless they are told; they are silent on servers of CI by themselves, so we hide that."""
+    file = network(tmp_path / "network.onnx")
+    tidy = {name: value for name, value in os.environ.items() if name not in SILENCING}
+    home = tmp_path / "home"
+    home.mkdir()
+    for name in ("HOME", "TMPDIR", "XDG_CACHE_HOME", "XDG_DATA_HOME"):
+        tidy[name] = str(home)
+    script = "import sys, pathlib, conservator.models.runtime as r; print(r.ports(pathlib.Path(sys.argv[1])))"
+    done = subprocess.run([sys.executable, "-c", script, file], env=tidy, capture_output=True, text=True, check=True)
+    assert "tensor(float)" in done.stdout
+    assert list(home.rglob("*")) == []

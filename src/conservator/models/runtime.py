@@ -18,6 +18,9 @@ from conservator.models.devices import Network, device, open_network
 THREADS_VARIABLE = "CONSERVATOR_THREADS"
 """Environment variable that bounds the threads of a network when `set_threads` was not called."""
 
+# Offline is a promise: since 1.29 ONNX Runtime reports to its makers from all systems, unless told before it loads.
+os.environ["ORT_DISABLE_TELEMETRY"] = "1"
+
 _chosen: int | None = None
 _lock = threading.Lock()
 _sessions: dict[tuple[Path, int, str], Network] = {}

@@ -1,10 +1,9 @@
 # Needs python3 (3.11 or newer) and a package index; everything else goes into .venv.
 PYTHON ?= python3
 BIN := .venv/bin
-# `make test EXTRAS=dev,torch` also runs the tests of PyTorch checkpoints, which need PyTorch and spandrel;
-# `make test EXTRAS=dev,cluster` those on a Ray cluster of two nodes, which take minutes where others work, too.
+# `make test EXTRAS=dev,cluster,torch` also runs the tests of PyTorch checkpoints, which need PyTorch and spandrel.
 # Where Chromium and its driver are installed (apt-get install chromium chromium-driver), the Studio's page is tested, too.
-EXTRAS ?= dev
+EXTRAS ?= dev,cluster
 
 .PHONY: demo test clean
 

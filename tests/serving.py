@@ -45,15 +45,16 @@ def until(found: Callable[[], object], what: str) -> None:
 
 def workers(parent: int) -> set[int]:
     """Process ids of the workers of a server."""
-    return {pid for pid, of in _processes() if of == parent and b"conservator.serve.worker" in _command(pid)}
+    return {pid for pid, of in processes() if of == parent and b"conservator.serve.worker" in command(pid)}
 
 
 def alive(pid: int) -> bool:
     """Whether a process runs; one that is dead but not yet collected does not."""
-    return any(found == pid for found, _ in _processes())
+    return any(found == pid for found, _ in processes())
 
 
-def _processes() -> Iterator[tuple[int, int]]:
+def processes() -> Iterator[tuple[int, int]]:
+    """(id, its parent's) of all that run."""
     for entry in Path("/proc").iterdir():
         if entry.name.isdecimal():
             try:
@@ -64,7 +65,8 @@ def _processes() -> Iterator[tuple[int, int]]:
                 yield int(entry.name), int(parent)
 
 
-def _command(pid: int) -> bytes:
+def command(pid: int) -> bytes:
+    """What a process was started with; nothing when it is gone."""
     try:
         return Path(f"/proc/{pid}/cmdline").read_bytes()
     except OSError:

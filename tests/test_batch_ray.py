@@ -19,7 +19,7 @@ from conservator.folders.batch import Folder
 from conservator.folders.executor import LIVES, Queue
 from conservator.folders.outcome import Outcome
 from conservator.folders.ray_actors import RayActors
-from serving import until
+from serving import command, processes, until
 
 try:
     import ray
@@ -58,9 +58,15 @@ def cluster() -> Iterator[Any]:
             nodes.shutdown()
 
 
-def test_a_cluster_that_is_not_there_is_named(source: Path, tmp_path: Path) -> None:
-    with pytest.raises(UsageError, match="no Ray cluster at"):
-        conservator.batch(source, tmp_path / "out", executor=RayActors("auto"))
+@pytest.mark.parametrize("address", ["auto", "127.0.0.1:1", "ray://127.0.0.1:1", "localhost", "nowhere.invalid:6379"])
+def test_a_cluster_that_is_not_there_is_named_before_ray_looks_for_it(
+    source: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, address: str
+) -> None:
+    """Ray itself looks for minutes, also for a cluster that ended and whose address it remembers."""
+    monkeypatch.setenv("RAY_ADDRESS", "127.0.0.1:1")
+    monkeypatch.setattr(ray, "init", None)
+    with pytest.raises(UsageError, match=f"no Ray cluster at {address}"):
+        conservator.batch(source, tmp_path / "out", executor=RayActors(address))
 
 
 def test_a_killed_worker_and_a_lost_node_lose_nothing(
@@ -109,15 +115,16 @@ def test_only_the_photograph_that_an_actor_died_on_is_charged(tmp_path: Path) ->
 
 
 def worker_processes() -> list[int]:
-    """Processes of this user that run our actors; Ray names them after what they run."""
-    found = []
-    for place in Path("/proc").glob("[0-9]*/cmdline"):
-        try:
-            if place.read_bytes().startswith(b"ray::Actor"):
-                found.append(int(place.parent.name))
-        except OSError:
-            continue
-    return found
+    """Processes that run our actors, not those of another cluster; Ray names them after what they run."""
+    return [pid for pid, of in processes() if command(pid).startswith(b"ray::Actor") and descends(of)]
+
+
+def descends(pid: int) -> bool:
+    """Whether a process is this one, or comes from it."""
+    parents = dict(processes())
+    while pid in parents and pid != os.getpid():
+        pid = parents[pid]
+    return pid == os.getpid()
 
 
 def test_actors_share_a_gpu_and_run_on_the_device_that_was_asked_for(

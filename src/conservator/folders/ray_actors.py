@@ -8,11 +8,13 @@ from __future__ import annotations
 
 import contextlib
 import os
+import socket
 import time
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from types import TracebackType
 from typing import Any
+from urllib.parse import urlsplit
 
 from conservator.errors import ModelMissing, ToolFailed, UsageError
 from conservator.folders.executor import LIVES, Queue
@@ -27,6 +29,12 @@ AHEAD = 2
 
 PATIENCE = 300.0
 """Seconds to wait while there is not a single actor."""
+
+KNOCKING = 10.0
+"""Seconds that the head of a cluster may take to answer."""
+
+CLIENT_PORT = 10001
+"""Where Ray's heads listen to addresses that begin with ray:// and name no port."""
 
 
 class RayActors:
@@ -93,6 +101,8 @@ class RayActors:
         if self._address == "local":
             local = {"num_cpus": (self._wanted or thread_limit()) * self._threads, "include_dashboard": False}
         try:
+            if not local:
+                _knock(self._address)
             self._ray.init(self._address, log_to_driver=False, logging_level="error", **local)
         except (ConnectionError, RuntimeError, ValueError, OSError) as error:
             got = f"no Ray cluster at {self._address} ({' '.join(str(error).split())[:200]})"
@@ -221,6 +231,15 @@ class Actor:
         except Exception as error:
             return replace(Outcome.failed(error), seconds=time.perf_counter() - begun)
         return replace(made, outcome=replace(made.outcome, seconds=time.perf_counter() - begun))
+
+
+def _knock(address: str) -> None:
+    """OSError or ValueError unless somebody listens at an address of a cluster: Ray itself would try for minutes."""
+    from ray._private.services import canonicalize_bootstrap_address
+
+    found = address if "://" in address else f"ray://{canonicalize_bootstrap_address(address)}"
+    place = urlsplit(found)
+    socket.create_connection((place.hostname or "", place.port or CLIENT_PORT), timeout=KNOCKING).close()
 
 
 def _ray() -> Any:

@@ -26,6 +26,7 @@ from conservator.serve.studio.desk import Desk, Run
 from conservator.serve.studio.desks import Desks
 from conservator.serve.studio.draft import OWN, Draft, Line, Place
 from conservator.serve.studio.history import Version
+from conservator.serve.studio.scraps import Scraps
 from conservator.serve.studio.show import choices
 from conservator.serve.worker import carry_out
 from serving import encoded, png, slow, until
@@ -348,22 +349,56 @@ def test_an_empty_plan_and_an_unknown_policy_are_said(desk: Desk) -> None:
 
 def test_a_tab_finds_its_desk_again_until_its_last_visit_ends(tmp_path: Path) -> None:
     jobs = Jobs(tmp_path)
-    desks, key = Desks(jobs), "0" * 31
+    scraps, key = Scraps(tmp_path / "page"), "0" * 31
+    desks = Desks(jobs, scraps)
     try:
         desk = desks.enter(f"{key}1")
         assert desks.enter(f"{key}1") is desk
         others = [desks.enter(odd) for odd in (f"{key}2", "", "", "../../etc")]
         assert len({id(one) for one in (desk, *others)}) == 5
-        opened = desk.open(png(), "a.png")
+        opened, copy = desk.open(png(), "a.png"), scrap(scraps, "upload/a.png")
+        scraps.hold(desk, "photo", copy)
         desks.leave(desk)
-        assert desks.enter(f"{key}1") is desk and jobs.get(opened.job)
+        assert desks.enter(f"{key}1") is desk and jobs.get(opened.job) and copy.exists()
         desks.leave(desk)
         desks.leave(desk)
+        assert not copy.exists()
         with pytest.raises(NoSuchJob):
             jobs.get(opened.job)
         assert desks.enter(f"{key}1") is not desk
     finally:
         jobs.close()
+
+
+def scrap(scraps: Scraps, name: str) -> Path:
+    file = scraps.folder / name
+    file.parent.mkdir(parents=True, exist_ok=True)
+    file.write_bytes(png())
+    return file
+
+
+def test_copies_of_pictures_go_with_the_last_tab_that_shows_them(tmp_path: Path) -> None:
+    stale = tmp_path / "page" / "0" / "of a server that was killed.png"
+    stale.parent.mkdir(parents=True)
+    stale.touch()
+    with Scraps(tmp_path / "page") as scraps:
+        assert list(scraps.folder.iterdir()) == []
+        shared, mine, torn = (scrap(scraps, name) for name in ("1/a.png", "2/b.png", "tmp3"))
+        scraps.hold("tab", "photo", shared)
+        scraps.hold("other tab", "photo", shared)
+        scraps.hold("tab", "mask", mine)
+        scraps.sweep()
+        assert torn.exists(), "it may still be on its way"
+        scraps.sweep(older=-1.0)
+        assert not torn.exists() and shared.exists() and mine.exists()
+        scraps.hold("tab", "mask", None)
+        scraps.hold("tab", "photo", scrap(scraps, "4/c.png"))
+        assert not mine.exists() and shared.exists()
+        scraps.drop("other tab")
+        assert [path.name for path in scraps.folder.iterdir()] == ["4"]
+        with pytest.raises(ValueError):
+            scraps.hold("tab", "photo", tmp_path / "elsewhere.png")
+    assert not scraps.folder.exists()
 
 
 def test_strokes_come_back_as_the_same_mask_however_a_browser_rounds_them() -> None:

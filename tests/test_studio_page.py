@@ -262,6 +262,42 @@ def test_a_page_that_is_loaded_again_is_as_it_was(page: Browser, server: Loopbac
     assert downloaded(page, server, "result") == first
 
 
+def test_no_copy_of_a_photograph_outlives_its_use(chromium: Browser, photo: Path, tmp_path: Path) -> None:
+    """The web framework keeps files of what is uploaded and shown; other people's photographs must not stay behind."""
+    data, elsewhere = tmp_path / "data", tmp_path / "tmp"
+    elsewhere.mkdir()
+    second = tmp_path / "second.png"
+    second.write_bytes(png(96, 128, seed=3))
+
+    def copies() -> set[str]:
+        return {path.name for path in (data / "page").rglob("*") if path.is_file() and path.stat().st_size}
+
+    with Loopback(data, environment={"TMPDIR": str(elsewhere)}, studio=True) as running:
+        chromium.get(f"{running.url}/")
+        chromium.says("#mask-note", "No mask")
+        restored(chromium, photo)
+        paint(chromium, -30)
+        chromium.find("#restore").click()
+        chromium.says("#status", "Version 2")
+        assert {"street.png", "photograph.png"} <= copies()
+        chromium.find("#photo button[aria-label]").click()
+        chromium.choose("#photo", second)
+        chromium.says("#status", "as it came")
+        chromium.until(lambda: "second.png" in copies() and "street.png" not in copies(), "the first copy going")
+        assert len([path for path in (data / "page").glob("*/photograph.png")]) == 1
+        running.kill()
+        assert "second.png" in copies()
+    with Loopback(data, environment={"TMPDIR": str(elsewhere)}, studio=True) as running:
+        assert copies() == set()
+        chromium.get(f"{running.url}/")
+        chromium.says("#mask-note", "No mask")
+        chromium.choose("#photo", photo)
+        chromium.says("#status", "as it came")
+        assert copies() != set() and running.terminate() == 0
+    assert not (data / "page").exists()
+    assert list(elsewhere.iterdir()) == []
+
+
 def test_errors_are_said_and_break_nothing(page: Browser, photo: Path, tmp_path: Path) -> None:
     page.find("#restore").click()
     page.says("#status", "Choose a photograph first")

@@ -36,7 +36,7 @@ _SWEEP = 60.0
 class Jobs:
     """The queue, its workers and what they made, in one folder. Safe to use from several threads.
 
-    folder     belongs to one server at a time; UsageError when another one has it
+    folder     belongs to one server at a time; UsageError when another one has it. Others may keep things in it, too
     limits     see `Limits`
     memory     see `Foreman`; InputError or OutputError when it cannot be one
     """
@@ -46,7 +46,7 @@ class Jobs:
             pass
         self.limits = limits or Limits()
         self.rejected = 0
-        self._folder, self._cache = folder / "jobs", folder / CACHE
+        self.folder, self._folder, self._cache = folder, folder / "jobs", folder / CACHE
         make_folder(self._folder)
         self._store = Store(folder / "jobs.sqlite3")
         remove(self._cache)  # of another release, perhaps

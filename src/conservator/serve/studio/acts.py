@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass, fields, replace
+from hashlib import sha256
 from io import BytesIO
 from pathlib import Path
 from typing import Any, TypeAlias
@@ -14,6 +15,7 @@ import numpy as np
 from PIL import Image
 
 from conservator.errors import ConservatorError
+from conservator.files import make_folder, write_atomically
 from conservator.serve.follow import follow
 from conservator.serve.jobs import Jobs
 from conservator.serve.studio import show
@@ -21,6 +23,7 @@ from conservator.serve.studio.brush import alike, mask_of, picture_of
 from conservator.serve.studio.desk import Desk, Run
 from conservator.serve.studio.desks import Desks
 from conservator.serve.studio.draft import Draft
+from conservator.serve.studio.scraps import Scraps
 
 Updates: TypeAlias = dict[Any, Any]
 """What becomes of parts of the page."""
@@ -63,8 +66,8 @@ class Parts:
 class Acts:
     """The acts on one page's parts; each tab's desk comes as their first argument."""
 
-    def __init__(self, jobs: Jobs, desks: Desks, parts: Parts) -> None:
-        self.jobs, self.desks, self.parts = jobs, desks, parts
+    def __init__(self, jobs: Jobs, desks: Desks, parts: Parts, scraps: Scraps) -> None:
+        self.jobs, self.desks, self.parts, self.scraps = jobs, desks, parts, scraps
         self._drawn = 0
 
     async def begin(self, key: str) -> AsyncIterator[Updates]:
@@ -84,6 +87,7 @@ class Acts:
         """A photograph is chosen."""
         if path is None:
             return
+        self.scraps.hold(desk, "photo", Path(path))
         said = show.message("Looking at the photograph …")
         async for updates in self._run(desk, lambda: desk.open(Path(path).read_bytes(), path), said):
             yield updates
@@ -154,7 +158,10 @@ class Acts:
             self.jobs.limits.check(data, "a mask")
             return draft.masked(data, key=desk.target)
 
-        return {} if path is None else self._edited(desk, masked) | {self.parts.revision: self._redrawn()}
+        if path is None:
+            return {}
+        self.scraps.hold(desk, "mask", Path(path))
+        return self._edited(desk, masked) | {self.parts.revision: self._redrawn()}
 
     def unmask(self, desk: Desk) -> Updates:
         """No mask any more, neither painted nor uploaded."""
@@ -238,12 +245,25 @@ class Acts:
             desk.painted, desk.wiped = shown, desk.painted
         if desk.history is None:
             return {self.parts.mask: None}
-        with Image.open(self.jobs.file(desk.history.versions[0].job, "before")) as picture:
-            picture.thumbnail((CANVAS, CANVAS))
-            blank = {"background": picture.convert("RGB"), "layers": [], "composite": None}
-            if strokes is not None:
-                blank["layers"] = [Image.open(BytesIO(strokes))]
-        return {self.parts.mask: None, self.parts.brush: blank}
+        paper = self._paper(desk, desk.history.versions[0].job)
+        layers = [] if strokes is None else [paper.with_name(f"{sha256(strokes).hexdigest()}.png")]
+        for layer in layers:
+            write_atomically(layer, strokes or b"")
+        self.scraps.hold(desk, "mask", None)
+        canvas = {"background": str(paper), "layers": [str(layer) for layer in layers], "composite": None}
+        return {self.parts.mask: None, self.parts.brush: canvas}
+
+    def _paper(self, desk: Desk, job: str) -> Path:
+        """The file of the picture to paint on, small, of the photograph that a job looked at."""
+        file, small = self.scraps.folder / job / "photograph.png", BytesIO()
+        self.scraps.hold(desk, "paper", file)
+        if not file.exists():
+            with Image.open(self.jobs.file(job, "before")) as picture:
+                picture.thumbnail((CANVAS, CANVAS))
+                picture.convert("RGB").save(small, "PNG")
+            make_folder(file.parent)
+            write_atomically(file, small.getvalue())
+        return file
 
     def _redrawn(self) -> int:
         self._drawn += 1

@@ -8,6 +8,7 @@ import threading
 
 from conservator.serve.jobs import Jobs
 from conservator.serve.studio.desk import Desk
+from conservator.serve.studio.scraps import Scraps
 
 _KEY = re.compile(r"[0-9a-f]{32}")
 
@@ -15,8 +16,8 @@ _KEY = re.compile(r"[0-9a-f]{32}")
 class Desks:
     """Desks by a key that their tab alone knows. Safe to use from several threads."""
 
-    def __init__(self, jobs: Jobs) -> None:
-        self._jobs, self._lock = jobs, threading.Lock()
+    def __init__(self, jobs: Jobs, scraps: Scraps) -> None:
+        self._jobs, self._scraps, self._lock = jobs, scraps, threading.Lock()
         self._desks: dict[str, Desk] = {}
         self._visits: dict[Desk, int] = {}
 
@@ -40,3 +41,4 @@ class Desks:
                 self._desks = {key: one for key, one in self._desks.items() if one is not desk}
         if last:
             desk.close()
+            self._scraps.drop(desk)

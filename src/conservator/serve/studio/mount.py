@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import os
 import re
-from collections.abc import Iterator
-from typing import Annotated, Any
+from collections.abc import AsyncIterator, Iterator, Mapping
+from contextlib import asynccontextmanager
+from typing import Annotated, Any, cast
 
 from fastapi import APIRouter, FastAPI, Path
 from fastapi.responses import FileResponse, RedirectResponse
 from starlette.datastructures import MutableHeaders
-from starlette.types import ASGIApp, Message, Receive, Scope, Send
+from starlette.types import ASGIApp, Lifespan, Message, Receive, Scope, Send
 
 from conservator.serve.foreman import MASK, PLACE
 from conservator.serve.guard import PAGE
@@ -19,6 +21,7 @@ from conservator.serve.http import REPORT_POLICY
 from conservator.serve.jobs import Jobs
 from conservator.serve.problems import problem
 from conservator.serve.refusals import NotReady
+from conservator.serve.studio.scraps import Scraps
 
 _POLICY = (
     "default-src 'none'; script-src 'self' 'unsafe-inline' 'unsafe-eval' blob:; style-src 'self' 'unsafe-inline'; "
@@ -36,19 +39,27 @@ _NEEDED = re.compile(
 
 _LONGEST = 2**20  # bytes of a request that is not an upload
 
+SCRAPS = "page"
+"""Folder, beside that of the jobs, of what browsers upload and are shown."""
+
+_SWEEP = 60.0
+"""Seconds between two looks for scraps that nobody holds."""
+
 Id = Annotated[str, Path(pattern="^[0-9a-f]{32}$")]
 Name = Annotated[str, Path(pattern="^([a-z_]+(-[a-z_]+)?|place-[a-z0-9]+-[0-9a-f]{8})$")]
 
 
 def mount(app: FastAPI, jobs: Jobs) -> None:
     """Serve the page at /studio/ and the files of jobs below it, and lead / there."""
+    scraps = Scraps(jobs.folder / SCRAPS)
     os.environ["GRADIO_ANALYTICS_ENABLED"] = "False"
+    os.environ["GRADIO_TEMP_DIR"] = str(scraps.folder)
     import gradio
 
     from conservator.serve.studio.page import APPEARANCE, page
 
     app.include_router(_files(jobs), include_in_schema=False)
-    blocks = page(jobs)
+    blocks = page(jobs, scraps)
     gradio.mount_gradio_app(
         app, blocks, PAGE.rstrip("/"), footer_links=[], run_history=False, show_error=False, ssr_mode=False,
         pwa=False, mcp_server=False, enable_monitoring=False, max_file_size=jobs.limits.max_bytes, **APPEARANCE,
@@ -58,6 +69,26 @@ def mount(app: FastAPI, jobs: Jobs) -> None:
     stopping = app.router.routes[-1].app.stop_event  # type: ignore[attr-defined]
     # Every open page holds a connection, which otherwise keeps the server from ending.
     jobs.listen(lambda id: stopping.set() if id == "" else None)
+    app.router.lifespan_context = _tidy(app.router.lifespan_context, scraps)
+
+
+def _tidy(lifespan: Lifespan[FastAPI], scraps: Scraps) -> Lifespan[FastAPI]:
+    """A lifespan in which scraps are looked after, and after which there are none."""
+
+    async def sweep() -> None:
+        while True:
+            await asyncio.sleep(_SWEEP)
+            await asyncio.to_thread(scraps.sweep)
+
+    @asynccontextmanager
+    async def tidied(app: FastAPI) -> AsyncIterator[Mapping[str, Any] | None]:
+        with scraps:
+            sweeper = asyncio.create_task(sweep())
+            async with lifespan(app) as state:
+                yield state
+            sweeper.cancel()
+
+    return cast(Lifespan[FastAPI], tidied)
 
 
 def _files(jobs: Jobs) -> APIRouter:

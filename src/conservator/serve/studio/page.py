@@ -15,6 +15,7 @@ from conservator.serve.studio.brush import PROTECT, TREAT
 from conservator.serve.studio.desks import Desks
 from conservator.serve.studio.look import THEME
 from conservator.serve.studio.plan import plan_list
+from conservator.serve.studio.scraps import Scraps
 from conservator.tools.added import available
 
 APPEARANCE: dict[str, Any] = {
@@ -32,12 +33,11 @@ _KEY = """() => {
 """What a tab is known by: it survives loading the page again, and ends with the tab."""
 
 
-def page(jobs: Jobs) -> gr.Blocks:
-    """The page over these jobs, to be mounted."""
-    keep = round(jobs.limits.keep_seconds)
+def page(jobs: Jobs, scraps: Scraps) -> gr.Blocks:
+    """The page over these jobs, to be mounted; what gradio is to keep in files is in the folder of the scraps."""
     made: dict[str, Any] = {}
-    desks = Desks(jobs)
-    with gr.Blocks(title="Conservator Studio", analytics_enabled=False, delete_cache=(600, keep)) as blocks:
+    desks = Desks(jobs, scraps)
+    with gr.Blocks(title="Conservator Studio", analytics_enabled=False) as blocks:
         made["desk"] = gr.State(None, delete_callback=desks.leave)
         key = gr.Textbox(visible=False)
         made["revision"] = gr.State(0)
@@ -55,7 +55,7 @@ def page(jobs: Jobs) -> gr.Blocks:
             with gr.Column(scale=1, min_width=320):
                 undo, redo = _history(made)
         parts = Parts(**made)
-        acts = Acts(jobs, desks, parts)
+        acts = Acts(jobs, desks, parts, scraps)
         blocks.load(acts.begin, key, parts.all, js=_KEY, **_QUIET)
         _wire(acts, parts, restore, rerun, add, unmask, undo, redo)
     return blocks.queue(api_open=False, default_concurrency_limit=None)

@@ -261,6 +261,7 @@ def test_throughput_counts_every_photograph_and_compares_with_the_first(tmp_path
     (table,) = found.summary.values()
     assert [(row["workers"], row["photos"]) for row in found.rows] == [(1, 3), (2, 3)]
     one, two = table
+    assert all(row["startup_seconds"] > 0 and row["seconds"] > 0 for row in table)
     assert (one["faster_ratio"], one["efficiency_percent"]) == (1.0, 100.0)
     assert two["efficiency_percent"] == pytest.approx(50.0 * two["faster_ratio"])
     assert one["photos per hour"] == round(3600 * 3 / one["seconds"])

@@ -9,6 +9,7 @@ import shlex
 import shutil
 import subprocess
 from collections.abc import Sequence
+from importlib.util import find_spec
 from pathlib import Path
 
 import httpx2
@@ -63,7 +64,7 @@ def test_systemd_understands_the_unit(tmp_path: Path) -> None:
     assert (done.returncode, done.stderr) == (0, "")
 
 
-def test_the_server_works_where_the_unit_locks_it_in() -> None:
+def test_the_server_and_its_page_work_where_the_unit_locks_them_in() -> None:
     program, serve, *words = shlex.split(entry("ExecStart"))
     assert (Path(program).name, serve) == ("conservator", "serve")
     assert words == ["--data-dir", "${STATE_DIRECTORY}", "--token-file", "${CREDENTIALS_DIRECTORY}/token"]
@@ -76,13 +77,16 @@ def test_the_server_works_where_the_unit_locks_it_in() -> None:
     name, _, place = home.partition("=")
     where = {name: place, "TMPDIR": "/mnt/tmp", "PYTHONDONTWRITEBYTECODE": "1", "HOME": "/"}
     folder, token = Path("/mnt/state"), "/mnt/credentials/token"
-    with Loopback(folder, "--token-file", token, environment=where, under=under) as server:
+    page = find_spec("gradio") is not None
+    with Loopback(folder, "--token-file", token, environment=where, under=under, studio=page) as server:
         headers = {"Authorization": f"Bearer {TOKEN}"}
         with httpx2.Client(base_url=server.url, headers=headers, timeout=120.0) as client:
             id = client.post("/v1/jobs", files={"photo": png()}).json()["id"]
             until(lambda: client.get(f"/v1/jobs/{id}").json()["state"] not in ("queued", "running"), "the end")
             assert client.get(f"/v1/jobs/{id}").json()["error"] is None
             assert client.get(f"/v1/jobs/{id}/result").content.startswith(b"\x89PNG")
+        shown = httpx2.get(f"{server.url}/studio/", auth=("anybody", TOKEN), timeout=120.0)
+        assert shown.status_code == (200 if page else 404)
         assert server.terminate() == 0
     assert not Path("/mnt/state").exists()
 
@@ -95,6 +99,6 @@ def test_the_container_file_copies_what_there_is_and_starts_what_exists() -> Non
     program, serve, *words = [word.strip(' "') for word in started.split(",")]
     assert (program, serve) == ("conservator", "serve")
     options(words)
-    (extra,) = re.findall(r"/source\[(\w+)\]", CONTAINER)
-    assert f"\n{extra} = [" in (root / "pyproject.toml").read_text("utf-8")
+    assert re.findall(r"/source\[(\w+)\]", CONTAINER) == ["studio"]
+    assert "\nstudio = [\"conservator[server]\"" in (root / "pyproject.toml").read_text("utf-8")
     assert int(re.findall(r"python:3\.(\d+)", CONTAINER)[0]) >= 11

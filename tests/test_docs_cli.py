@@ -142,6 +142,29 @@ def runs(page: str, folder: Path, tmp_path_factory: pytest.TempPathFactory) -> N
 POLICIES_PAGE = (Path(__file__).parent.parent / "docs/policies.md").read_text("utf-8")
 
 
+def test_the_calculation_for_many_photographs_adds_up() -> None:
+    page = (DOCS / "batch.md").read_text("utf-8")
+    measured = json.loads((DOCS.parent / "benchmarks/results/speed.json").read_text("utf-8"))["summary"]
+    (stages,) = (rows for title, rows in measured.items() if title.startswith("12 MP"))
+    whole = next(row["seconds"] for row in stages if row["stage"] == "whole")
+    told = float(re.findall(r"so, of one core, at most \| ([\d.]+) s", page)[0])
+    assert told == pytest.approx(2 * whole, abs=0.1)
+    megabytes = sum(map(float, re.findall(r"([\d.]+) \+ ([\d.]+) MB", page)[0]))
+    line = r"^\| 10(.) \| ([\d.,]+) core (\w+) \| ([\d,]+) \| (\d+) \| ([\d.]+) (\w)B \|$"
+    rows = re.findall(line, page, re.MULTILINE)
+    assert len(rows) == 3
+    for power, time, unit, cores, drivers, moved, prefix in rows:
+        seconds = 10 ** "⁰¹²³⁴⁵⁶⁷⁸⁹".index(power) * told
+        assert number(time) == pytest.approx(seconds / {"hours": 3600, "years": 365.25 * 86400}[unit], rel=0.05)
+        assert number(cores) == pytest.approx(seconds / (30 * 86400), rel=0.05)
+        assert int(drivers) == -(-seconds // (30 * 86400 * 400))
+        assert float(moved) == pytest.approx(seconds / told * megabytes / {"T": 1e6, "P": 1e9}[prefix], rel=0.05)
+
+
+def number(text: str) -> float:
+    return float(text.replace(",", ""))
+
+
 def test_the_policy_that_is_read_line_by_line_is_the_one_that_runs() -> None:
     read = "".join(re.findall(r"^```py\n(.+?)^```", POLICIES_PAGE, re.MULTILINE | re.DOTALL))
     head, _, body = inspect.getsource(qagent).partition('"""')

@@ -230,7 +230,7 @@ class Acts:
         """The whole page as the desk is now."""
         p, now, draft = self.parts, desk.current, desk.draft
         return {
-            p.status: show.outcome(now), p.progress: "", p.cancel: gr.update(interactive=False),
+            p.status: show.outcome(desk), p.progress: "", p.cancel: gr.update(interactive=False),
             p.compare: show.compare(desk), p.regions: show.regions(desk), p.maps: show.maps(desk),
             p.policy: draft.policy, p.strength: draft.strength, p.instruction: draft.instruction,
             p.mask_note: show.mask_note(desk), p.note: show.edits(desk), p.revision: self._redrawn(),

@@ -84,11 +84,11 @@ def _wishes(made: dict[str, Any]) -> gr.Button:
 
 def _pictures(made: dict[str, Any]) -> None:
     with gr.Tab("Compare"):
-        made["compare"] = gr.HTML(show.empty(), elem_id="compare")
+        made["compare"] = gr.HTML(show.empty("Your photograph appears here."), elem_id="compare")
     with gr.Tab("Regions"):
-        made["regions"] = gr.HTML(show.empty(), elem_id="regions")
+        made["regions"] = gr.HTML(show.empty("What is found in it, and where, appears here."), elem_id="regions")
     with gr.Tab("Severity"):
-        made["maps"] = gr.HTML(show.empty(), elem_id="maps")
+        made["maps"] = gr.HTML(show.empty("A map of each kind of damage appears here."), elem_id="maps")
 
 
 def _plan(made: dict[str, Any]) -> tuple[gr.Button, gr.Button]:
@@ -96,12 +96,10 @@ def _plan(made: dict[str, Any]) -> tuple[gr.Button, gr.Button]:
     made["note"] = gr.HTML(elem_id="note", render=False)
     plan_list(made["desk"], made["revision"], made["note"])
     made["note"].render()
-    rerun = gr.Button("Run this plan", variant="primary", elem_id="rerun")
+    rerun = gr.Button("Run this plan", elem_id="rerun")
     tools = [(f"{tool.name}: {tool.card.summary}", tool.name) for tool in available() if tool.card.scale == 1]
-    with gr.Row(elem_classes="actions"):
-        made["tool"] = gr.Dropdown(tools, label="Add a tool", scale=3, min_width=160, elem_id="tool")
-        add = gr.Button("Add", min_width=80, elem_id="add")
-    return rerun, add
+    made["tool"] = gr.Dropdown(tools, label="A tool to add", elem_id="tool")
+    return rerun, gr.Button("Add this tool", size="sm", elem_id="add")
 
 
 def _where(made: dict[str, Any]) -> gr.Button:
@@ -112,11 +110,11 @@ def _where(made: dict[str, Any]) -> gr.Button:
     )
     made["mask_note"] = gr.HTML(elem_id="mask-note")
     made["brush"] = gr.ImageEditor(
-        label="Paint", type="numpy", format="png", sources=[], transforms=[], layers=False, height=380,
+        label="Paint", type="numpy", format="png", sources=[], transforms=[], layers=False, height=480,
         brush=gr.Brush(colors=[TREAT, PROTECT], default_color=TREAT, color_mode="fixed"),
         canvas_size=(CANVAS, CANVAS * 3 // 4), buttons=[], elem_id="brush",
     )  # fmt: skip
-    made["mask"] = gr.File(label="Or upload a mask: white is treated, black is left alone", height=150, elem_id="mask")
+    made["mask"] = gr.File(label="Or a mask file: white is treated", height=150, elem_id="mask")
     return gr.Button("No mask", size="sm", elem_id="unmask")
 
 
@@ -126,7 +124,7 @@ def _history(made: dict[str, Any]) -> tuple[gr.Button, gr.Button]:
         undo, redo = (gr.Button(name, min_width=80, elem_id=name.lower()) for name in ("Undo", "Redo"))
     made["versions"] = gr.Radio([], label="Versions; running from an earlier one makes a branch", elem_id="versions")
     gr.HTML(show.title("Download"))
-    made["downloads"] = gr.HTML(show.empty(), elem_id="downloads")
+    made["downloads"] = gr.HTML(show.quiet("Restore a photograph first."), elem_id="downloads")
     return undo, redo
 
 

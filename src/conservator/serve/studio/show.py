@@ -44,9 +44,9 @@ def quiet(text: str) -> Markup:
     return element("p", text, class_="quiet")
 
 
-def empty() -> Markup:
+def empty(text: str) -> Markup:
     """Where there is nothing to show yet."""
-    return element("p", "Nothing yet.", class_="empty quiet")
+    return element("p", text, class_="empty quiet")
 
 
 def legend(treat: str, protect: str) -> Markup:
@@ -110,10 +110,13 @@ def progress(attempts: Iterable[Attempt], tile: Mapping[str, Any] | None) -> Mar
     return element("ol", *items, class_="steps") if items else Markup("")
 
 
-def outcome(version: Version) -> Markup:
-    """What a run made, and what of it had been computed before."""
+def outcome(desk: Desk) -> Markup:
+    """What a run made, and what of it had been computed before; at first, what was found."""
+    version = desk.current
     if version.parent is None:
-        return message("This is the photograph as it came.")
+        kinds = words.listed([words.lower(kind) for kind in desk.found["degradations"]])
+        found = f"Found: {kinds}. Now press Restore" if kinds else "Nothing was found that a viewer would notice"
+        return message(f"This is the photograph as it came. {found}.")
     kept, reused = len(version.kept), version.reused
     counts = [f"{n} {what}" for n, what in ((reused, "reused"), (kept - reused, "computed")) if n]
     again = f" ({', '.join(counts)})" if counts else ""

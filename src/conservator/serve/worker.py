@@ -48,7 +48,8 @@ def carry_out(job: dict[str, Any], tell: Tell) -> dict[str, Any]:
     photo = conservator.open_photo(Path(job["photo"]).read_bytes(), max_pixels=job["max_pixels"])
     out = Path(job["out"])
     if job["call"] == "diagnose":
-        diagnosis = _perceiver(job)(photo.samples) if job["cache"] else conservator.diagnose(photo)
+        told = {"perceiver": _perceiver(job)} if job["cache"] else {}
+        diagnosis = conservator.diagnose(photo, **told)
         _keep(out / "diagnosis.json", json.dumps(diagnosis.to_dict(), ensure_ascii=False).encode())
         if job["preview"]:
             from conservator.report.overlay import overlay

@@ -135,7 +135,7 @@ def test_a_dropped_photograph_is_shown_with_what_ails_it_and_restored_as_told(
     page: Browser, server: Loopback, photo: Path
 ) -> None:
     page.drop("#photo", photo)
-    page.says("#status", "as it came")
+    page.says("#status", "Found: noise")
     for tab, part, says in (("Regions", "regions", "noise"), ("Severity", "maps", "worst"), ("Compare", "compare", "")):
         page.tab(tab)
         page.says(f"#{part}", says)

@@ -347,40 +347,6 @@ def test_everything_is_reached_by_keyboard(page: Browser, photo: Path) -> None:
     tabbed(page, "#downloads a")
 
 
-def test_the_plan_is_edited_by_keyboard(page: Browser, server: Loopback, photo: Path) -> None:
-    restored(page, photo)
-    tabbed(page, "#tool input")
-    press(page, "white_bal", Keys.ENTER)
-    tabbed(page, "#add")
-    press(page, Keys.ENTER)
-    page.says("#note", "white_balance added")
-    page.until(lambda: len(page.find_elements("css selector", ".step input[type=checkbox]")) == 2, "two steps")
-    tabbed(page, ".step input[type=checkbox]")
-    press(page, Keys.SPACE)
-    page.says("#note", "switched off")
-    tabbed(page, "input[type=range][aria-label*='step 2']")
-    press(page, Keys.ARROW_LEFT, Keys.ARROW_LEFT)
-    page.says("#note", "white_balance at 0.9")
-    tabbed(page, "[id$=-earlier]:not(:disabled)")
-    press(page, Keys.ENTER)
-    page.until(lambda: "1. white_balance" in page.text(".step"), "the steps in another order")
-    page.until(lambda: page.switch_to.active_element.text == "↓ Later", "the focus on the step that was moved")
-    tabbed(page, "[id$=-gone]")
-    tabbed(page, "[id$=-gone]")
-    press(page, Keys.ENTER)
-    page.until(lambda: len(page.find_elements("css selector", ".step input[type=checkbox]")) == 1, "one step")
-    page.until(lambda: page.switch_to.active_element.get_attribute("id") == "rerun", "the focus behind the list")
-    press(page, Keys.ENTER)
-    page.says("#status", "Version 2: 1 step (1 computed)")
-    (step,) = json.loads(downloaded(page, server, "record"))["plan"]
-    assert (step["tool"], step["strength"]) == ("white_balance", 0.9)
-
-
-def press(page: Browser, *keys: str) -> None:
-    """On whatever has the focus."""
-    ActionChains(page).send_keys(*keys).perform()
-
-
 def tabbed(page: Browser, css: str) -> int:
     """Presses of the tabulator until an element has the focus."""
     for presses in range(1, 100):

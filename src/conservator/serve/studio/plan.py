@@ -61,18 +61,12 @@ def _row(
         )
         options = [_option(option, step.options.get(name, option.default)) for name, option in _options(step.tool)]
         where = gr.Dropdown(
-            places, value=show.placed(line), label=f"Where step {number} works", filterable=False, interactive=True,
-            elem_id=f"step-{line.key}-where",
-        )  # fmt: skip
+            places, value=show.placed(line), label=f"Where step {number} works", filterable=False, interactive=True
+        )
         with gr.Row(elem_classes="moves"):
-            earlier, later, gone = (
-                gr.Button(text, size="sm", interactive=works, elem_id=f"step-{line.key}-{name}")
-                for text, name, works in (
-                    ("↑ Earlier", "earlier", index > 0),
-                    ("↓ Later", "later", number < count),
-                    ("✕ Remove", "gone", True),
-                )
-            )  # fmt: skip
+            earlier = gr.Button("↑ Earlier", size="sm", interactive=index > 0)
+            later = gr.Button("↓ Later", size="sm", interactive=number < count)
+            gone = gr.Button("✕ Remove", size="sm")
     edits: list[tuple[Any, Edit]] = [(on, Draft.switched), (strength, Draft.strengthened)]
     edits += [(box, _given(name)) for box, (name, _) in zip(options, _options(step.tool), strict=True)]
     for box, edit in edits:

@@ -18,19 +18,24 @@ import numpy as np
 from conservator.benchmarks.measuring import OnRow
 from conservator.benchmarks.results import Findings, Row
 from conservator.errors import ToolFailed
-from conservator.folders.batch import KEPT
-from conservator.folders.manifest import done_in
+from conservator.folders.batch import KEPT, UNFINISHED
+from conservator.folders.manifest import outputs_in
 
 TITLE = "A batch killed at random moments"
 
+STARTING = 0.1
+"""Share of the kills that come while a batch starts; all others come between its first result and its last."""
+
+_LOOK = 0.01  # seconds between two looks at how far a batch is
+
 
 def run(
-    *, photos: int = 12, kills: int = 100, workers: int = 2, seed: int = 0, on_row: OnRow | None = None
+    *, photos: int = 24, kills: int = 100, workers: int = 2, seed: int = 0, on_row: OnRow | None = None
 ) -> Findings:
     """Kill batches of small photographs at random moments, look at what is left each time, and go on.
 
     photos   in the folder; when all are done, the next kill begins with an empty output folder
-    kills    SIGKILLs of the whole process group, anywhere in the time that an undisturbed batch takes
+    kills    SIGKILLs of the whole process group
     """
     rng = np.random.default_rng(seed)
     with tempfile.TemporaryDirectory() as name:
@@ -38,32 +43,46 @@ def run(
         trial.prepare(photos, rng)
         rows: list[Row] = []
         while len(rows) < kills:
-            finished = trial.attempt(float(rng.uniform(0.0, trial.seconds)))
-            found = trial.look()
-            if finished:
+            before = len(trial.results())
+            if trial.attempt(_moment(photos - before, rng)):
+                trial.look()
                 trial.check_whole()
                 continue
-            rows.append({"kill": len(rows), **found})
+            found = trial.look()
+            rows.append({"kill": len(rows), "phase": _phase(before, found["there"], photos), **found})
             if on_row is not None:
-                on_row({"task": f"kill {len(rows)} of {kills}: {found['done']} of {photos} done"})
+                on_row({"task": f"kill {len(rows)} of {kills}, {rows[-1]['phase']}: {found['done']} of {photos} done"})
         trial.attempt(None)
         trial.look()
         trial.check_whole()
-    settings = {"photos": photos, "workers": workers, "undisturbed_seconds": trial.seconds}
+    settings = {"photos": photos, "workers": workers, "first_seconds": trial.first, "pace_seconds": trial.pace}
     return Findings(TITLE, {"kills": [_summary(rows, photos, trial.wholes)]}, rows, settings)
+
+
+def _moment(left: int, rng: np.random.Generator) -> float | None:
+    """When to kill, see `Trial.attempt`; None is never: with one photograph left there is no time between results."""
+    if rng.random() < STARTING:
+        return float(rng.uniform(0.0, 1.0))
+    return float(rng.uniform(1.0, left)) if left > 1 else None
+
+
+def _phase(before: int, now: int, photos: int) -> str:
+    return "starting" if now == before else "working" if now < photos else "ending"
 
 
 @dataclass
 class Trial:
     """A folder of photographs, the results it should give, and an output folder that suffers.
 
-    seconds   that an undisturbed batch takes
-    wholes    batches that came to their end and were like the undisturbed one to the byte
+    first    seconds from the start of an undisturbed batch to its first result
+    pace     seconds from one result to the next
+    wholes   batches that came to their end and were like the undisturbed one to the byte
     """
 
     folder: Path
     workers: int
-    seconds: float = 0.0
+    first: float = 0.0
+    pace: float = 0.0
     wholes: int = 0
     _wanted: dict[str, str] = field(default_factory=dict)
     _seen: dict[str, tuple[int, int]] = field(default_factory=dict)
@@ -80,41 +99,70 @@ class Trial:
             place.parent.mkdir(parents=True, exist_ok=True)
             save(open_photo(np.rint(np.clip(clean, 0, 1) * 255).astype(np.uint8)), place)
         begun = time.perf_counter()
-        code = self._batch("undisturbed").wait()
-        self.seconds = time.perf_counter() - begun
-        self._wanted = _digests(self.folder / "undisturbed")
+        process = self._batch("undisturbed")
+        self._await(process, "undisturbed", 1)
+        self.first = time.perf_counter() - begun
+        self._await(process, "undisturbed", photos)
+        self.pace = (time.perf_counter() - begun - self.first) / (photos - 1)
+        code = process.wait()
+        self._wanted = self._digests("undisturbed")
         if code or len(self._wanted) != photos:
             raise ToolFailed(f"the undisturbed batch ended with {code}", f"0 and {photos} results")
 
-    def attempt(self, after: float | None) -> bool:
-        """Start the batch or go on with it, kill it after so many seconds; True when it came to its end before."""
-        process = self._batch("out")
+    def attempt(self, moment: float | None) -> bool:
+        """Start the batch or go on with it, and kill it; True when it came to its end before.
+
+        moment   whole results of this attempt, and the share of the time to the next one behind them
+        """
+        before, process = len(self.results()), self._batch("out")
+        if moment is None:
+            process.wait()
+            return True
+        if moment >= 1:
+            self._await(process, "out", before + int(moment))
         try:
-            process.wait(after)
+            process.wait(moment % 1 * (self.pace if moment >= 1 else self.first))
             return True
         except subprocess.TimeoutExpired:
             os.killpg(process.pid, signal.SIGKILL)
             process.wait()
             return False
 
+    def results(self, output: str = "out") -> list[Path]:
+        """Files in the output folder but the batch's own."""
+        top = self.folder / output
+        return [path for path in top.rglob("*") if path.is_file() and KEPT not in path.relative_to(top).parts]
+
+    def _await(self, process: subprocess.Popen[bytes], output: str, count: int) -> None:
+        """Wait until so many results are there, or the batch has ended."""
+        while process.poll() is None and len(self.results(output)) < count:
+            time.sleep(_LOOK)
+
     def look(self) -> Row:
         """What is there: photographs done, results that are half or strange, done ones lost or written again."""
-        there, done = _digests(self.folder / "out"), done_in(self.folder / "out" / KEPT)
+        kept = self.folder / "out" / KEPT
+        there, (done, at_work) = self._digests("out"), outputs_in(kept)
         half = sum(self._wanted.get(name) != digest for name, digest in there.items())
         lost = sum(there.get(output) != self._wanted[output] for output in done)
         files = {output: (self.folder / "out" / output).stat() for output in done if output in there}
         now = {output: (status.st_ino, status.st_mtime_ns) for output, status in files.items()}
         doubled = sum(now.get(output) != known for output, known in self._seen.items())
         self._seen = now
-        return {"done": len(done), "half": half, "lost": lost, "doubled": doubled}
+        unfinished = sum(path.is_file() for path in (kept / UNFINISHED).rglob("*"))
+        state = {"there": len(there), "done": len(done), "at_work": at_work, "unfinished": unfinished}
+        return {**state, "half": half, "lost": lost, "doubled": doubled}
 
     def check_whole(self) -> None:
         """A batch at its end must have given what the undisturbed one gave; the next begins anew."""
-        if _digests(self.folder / "out") != self._wanted:
+        if self._digests("out") != self._wanted:
             raise ToolFailed("a batch that was killed gave other results", "those of the undisturbed one")
         shutil.rmtree(self.folder / "out")
         self.wholes += 1
         self._seen = {}
+
+    def _digests(self, output: str) -> dict[str, str]:
+        files = {path.relative_to(self.folder / output).as_posix(): path for path in self.results(output)}
+        return {name: hashlib.sha256(path.read_bytes()).hexdigest() for name, path in files.items()}
 
     def _batch(self, output: str) -> subprocess.Popen[bytes]:
         folders = [str(self.folder / "in"), str(self.folder / output)]
@@ -124,13 +172,10 @@ class Trial:
         )
 
 
-def _digests(output: Path) -> dict[str, str]:
-    """SHA-256 of every file but the batch's own."""
-    files = [path for path in output.rglob("*") if path.is_file() and KEPT not in path.relative_to(output).parts]
-    return {path.relative_to(output).as_posix(): hashlib.sha256(path.read_bytes()).hexdigest() for path in files}
-
-
 def _summary(rows: list[Row], photos: int, wholes: int) -> Row:
-    midway = sum(0 < row["done"] < photos for row in rows)
-    sums = {key: sum(row[key] for row in rows) for key in ("half", "lost", "doubled")}
-    return {"photos": photos, "kills": len(rows), "midway": midway, **sums, "identical batches": wholes}
+    phases = {phase: sum(row["phase"] == phase for row in rows) for phase in ("starting", "working", "ending")}
+    # Files half written, or in place and not entered yet: where a kill could do harm.
+    delivering = sum(row["unfinished"] > 0 or row["there"] > row["done"] for row in rows)
+    harm = {key: sum(row[key] for row in rows) for key in ("half", "lost", "doubled")}
+    counts = {"photos": photos, "kills": len(rows), **phases, "while delivering": delivering}
+    return {**counts, **harm, "identical batches": wholes}

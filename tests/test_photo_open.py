@@ -447,6 +447,19 @@ def test_heic_is_read_upright_with_alpha_and_all_its_bits() -> None:
     assert (deep.depth, deep.alpha) == (16, None) and min(right, down) > 1500, "red grows to the right, green downwards"
 
 
+@pytest.mark.parametrize("byte", [b"E", b"x", b"i", b"f"])
+def test_a_heic_file_whose_item_types_are_no_text_is_refused_and_does_not_bring_the_process_down(byte: bytes) -> None:
+    pytest.importorskip("pi_heif")
+    whole = pictures()["heic"]
+    kind = b"Exif".replace(byte, b"\xff")
+    with pytest.raises(InputError, match="no text"):
+        open_photo(whole.replace(b"\0\3\0\0Exif", b"\0\3\0\0" + kind))
+    after = whole.index(b"mdat") - 4
+    moved = whole[:28] + whole[after:] + whole[28:after].replace(b"\0\3\0\0Exif", b"\0\3\0\0" + kind)
+    with pytest.raises(InputError):  # pixels first
+        open_photo(moved)
+
+
 def test_raw_is_told_from_tiff_by_its_name_or_its_preview(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "rawpy", None)
     plain = tiff(noise((4, 4, 3)), photometric="rgb")

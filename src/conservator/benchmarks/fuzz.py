@@ -24,7 +24,7 @@ from conservator.benchmarks.valid import pictures
 TITLE = "Broken input"
 
 CASES: Mapping[str, int] = MappingProxyType(
-    {"photographs": 62_000, "masks": 28_000, "records": 4_000, "plans": 8_000, "bodies": 1_200}
+    {"photographs": 62_000, "masks": 28_000, "records": 4_000, "plans": 8_000, "bodies": 600}
 )
 """How many of each kind are tried unless told otherwise."""
 

@@ -367,7 +367,7 @@ def throughput(
 
 @app.command()
 def kills(
-    photos: Annotated[int, typer.Option(min=2, help="Small photographs in the folder.")] = 24,
+    photos: Annotated[int, typer.Option(min=2, help="Small photographs in the folder.")] = 12,
     kill: Annotated[int, typer.Option(min=1, help="How often the batch is killed.")] = 100,
     workers: Annotated[int, typer.Option(min=1, help="Processes of the batch.")] = 2,
     seed: Seed = 0,

@@ -5,17 +5,17 @@ from __future__ import annotations
 import hashlib
 import os
 import shutil
-import signal
-import subprocess
-import sys
 import tempfile
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
 
 from conservator.benchmarks.measuring import OnRow
+from conservator.benchmarks.nursery import Nursery
 from conservator.benchmarks.results import Findings, Row
 from conservator.errors import ToolFailed
 from conservator.folders.batch import KEPT, UNFINISHED
@@ -26,11 +26,14 @@ TITLE = "A batch killed at random moments"
 STARTING = 0.1
 """Share of the kills that come while a batch starts; all others come between its first result and its last."""
 
-_LOOK = 0.01  # seconds between two looks at how far a batch is
+PATIENCE = 3600.0
+"""Seconds for a batch that nobody disturbs."""
+
+_LOOK = 0.002  # seconds between two looks at how far a batch is
 
 
 def run(
-    *, photos: int = 24, kills: int = 100, workers: int = 2, seed: int = 0, on_row: OnRow | None = None
+    *, photos: int = 12, kills: int = 100, workers: int = 2, seed: int = 0, on_row: OnRow | None = None
 ) -> Findings:
     """Kill batches of small photographs at random moments, look at what is left each time, and go on.
 
@@ -38,9 +41,9 @@ def run(
     kills    SIGKILLs of the whole process group
     """
     rng = np.random.default_rng(seed)
-    with tempfile.TemporaryDirectory() as name:
-        trial = Trial(Path(name), workers)
-        trial.prepare(photos, rng)
+    with tempfile.TemporaryDirectory() as name, _nursery(Path(name), photos, workers, rng) as nursery:
+        trial = Trial(Path(name), nursery)
+        trial.prepare(photos)
         rows: list[Row] = []
         while len(rows) < kills:
             before = len(trial.results())
@@ -80,63 +83,57 @@ class Trial:
     """
 
     folder: Path
-    workers: int
+    nursery: Nursery
     first: float = 0.0
     pace: float = 0.0
     wholes: int = 0
     _wanted: dict[str, str] = field(default_factory=dict)
     _seen: dict[str, tuple[int, int]] = field(default_factory=dict)
 
-    def prepare(self, photos: int, rng: np.random.Generator) -> None:
-        """Write the photographs and restore them undisturbed."""
-        from conservator.photo import open_photo, save
-        from conservator.synthesis.weather import smooth_field
-
-        for number in range(photos):
-            clean = np.stack([0.15 + 0.7 * smooth_field((72, 104), rng, 4) for _ in range(3)], axis=2)
-            clean[:, 52:] += rng.normal(0.0, 0.1, (72, 52, 3)).astype(np.float32)
-            place = self.folder / "in" / str(number % 3) / f"{number}.png"
-            place.parent.mkdir(parents=True, exist_ok=True)
-            save(open_photo(np.rint(np.clip(clean, 0, 1) * 255).astype(np.uint8)), place)
-        begun = time.perf_counter()
-        process = self._batch("undisturbed")
-        self._await(process, "undisturbed", 1)
-        self.first = time.perf_counter() - begun
-        self._await(process, "undisturbed", photos)
-        self.pace = (time.perf_counter() - begun - self.first) / (photos - 1)
-        code = process.wait()
+    def prepare(self, photos: int) -> None:
+        """Restore the photographs undisturbed, twice: the second time what networks say is known."""
+        self.nursery.begin(self.folder / "undisturbed")
+        self.nursery.ended(PATIENCE)
         self._wanted = self._digests("undisturbed")
-        if code or len(self._wanted) != photos:
-            raise ToolFailed(f"the undisturbed batch ended with {code}", f"0 and {photos} results")
+        begun = time.perf_counter()
+        self.nursery.begin(self.folder / "out")
+        self._await("out", 1)
+        self.first = time.perf_counter() - begun
+        self._await("out", photos)
+        self.pace = (time.perf_counter() - begun - self.first) / (photos - 1)
+        self.nursery.ended(PATIENCE)
+        if self.nursery.code or len(self._wanted) != photos:
+            raise ToolFailed(f"the undisturbed batch ended with {self.nursery.code}", f"0 and {photos} results")
+        self.check_whole()
 
     def attempt(self, moment: float | None) -> bool:
         """Start the batch or go on with it, and kill it; True when it came to its end before.
 
         moment   whole results of this attempt, and the share of the time to the next one behind them
         """
-        before, process = len(self.results()), self._batch("out")
+        before = len(self.results())
+        self.nursery.begin(self.folder / "out")
         if moment is None:
-            process.wait()
-            return True
+            return self.nursery.ended(PATIENCE)
         if moment >= 1:
-            self._await(process, "out", before + int(moment))
-        try:
-            process.wait(moment % 1 * (self.pace if moment >= 1 else self.first))
+            self._await("out", before + int(moment))
+        if self.nursery.ended(moment % 1 * (self.pace if moment >= 1 else self.first)):
             return True
-        except subprocess.TimeoutExpired:
-            os.killpg(process.pid, signal.SIGKILL)
-            process.wait()
-            return False
+        self.nursery.kill()
+        return False
 
     def results(self, output: str = "out") -> list[Path]:
         """Files in the output folder but the batch's own."""
-        top = self.folder / output
-        return [path for path in top.rglob("*") if path.is_file() and KEPT not in path.relative_to(top).parts]
+        found = []
+        for folder, below, names in os.walk(self.folder / output):
+            below[:] = [name for name in below if name != KEPT]
+            found += [Path(folder, name) for name in names]
+        return found
 
-    def _await(self, process: subprocess.Popen[bytes], output: str, count: int) -> None:
+    def _await(self, output: str, count: int) -> None:
         """Wait until so many results are there, or the batch has ended."""
-        while process.poll() is None and len(self.results(output)) < count:
-            time.sleep(_LOOK)
+        while len(self.results(output)) < count and not self.nursery.ended(_LOOK):
+            pass
 
     def look(self) -> Row:
         """What is there: photographs done, results that are half or strange, done ones lost or written again."""
@@ -148,7 +145,7 @@ class Trial:
         now = {output: (status.st_ino, status.st_mtime_ns) for output, status in files.items()}
         doubled = sum(now.get(output) != known for output, known in self._seen.items())
         self._seen = now
-        unfinished = sum(path.is_file() for path in (kept / UNFINISHED).rglob("*"))
+        unfinished = len(list((kept / UNFINISHED).glob(".conservator-*/*")))
         state = {"there": len(there), "done": len(done), "at_work": at_work, "unfinished": unfinished}
         return {**state, "half": half, "lost": lost, "doubled": doubled}
 
@@ -164,12 +161,20 @@ class Trial:
         files = {path.relative_to(self.folder / output).as_posix(): path for path in self.results(output)}
         return {name: hashlib.sha256(path.read_bytes()).hexdigest() for name, path in files.items()}
 
-    def _batch(self, output: str) -> subprocess.Popen[bytes]:
-        folders = [str(self.folder / "in"), str(self.folder / output)]
-        return subprocess.Popen(
-            [sys.executable, "-m", "conservator", "batch", *folders, "--workers", str(self.workers), "--quiet"],
-            start_new_session=True,
-        )
+
+@contextmanager
+def _nursery(folder: Path, photos: int, workers: int, rng: np.random.Generator) -> Iterator[Nursery]:
+    from conservator.photo import open_photo, save
+    from conservator.synthesis.weather import smooth_field
+
+    for number in range(photos):
+        clean = np.stack([0.15 + 0.7 * smooth_field((72, 104), rng, 4) for _ in range(3)], axis=2)
+        clean[:, 52:] += rng.normal(0.0, 0.1, (72, 52, 3)).astype(np.float32)
+        place = folder / "in" / str(number % 3) / f"{number}.png"
+        place.parent.mkdir(parents=True, exist_ok=True)
+        save(open_photo(np.rint(np.clip(clean, 0, 1) * 255).astype(np.uint8)), place)
+    with Nursery(folder / "in", folder / "cache", workers) as nursery:
+        yield nursery
 
 
 def _summary(rows: list[Row], photos: int, wholes: int) -> Row:

@@ -1,7 +1,9 @@
 """Broken input of every kind that Conservator reads, each case made from its number alone.
 
-python -m conservator.benchmarks.broken TARGET SEED FIRST LAST     tries cases FIRST … LAST - 1 in this process and
-                                                                   tells each, before and after, as a line of JSON
+python -m conservator.benchmarks.broken TARGET SEED FIRST LAST SECONDS
+
+tries cases FIRST … LAST - 1 in this process, or as many as there is time for, and tells each, before and after, as a
+line of JSON.
 """
 
 from __future__ import annotations
@@ -10,6 +12,7 @@ import json
 import random
 import sys
 import tempfile
+import time
 import traceback
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager
@@ -137,10 +140,13 @@ TARGETS: Mapping[str, Callable[[], AbstractContextManager[Case]]] = MappingProxy
 )
 
 
-def main(target: str, seed: str, first: str, last: str) -> None:
+def main(target: str, seed: str, first: str, last: str, seconds: str = "inf") -> None:
     """Try cases in turn."""
+    end = time.monotonic() + float(seconds)
     with TARGETS[target]() as case:
         for number in range(int(first), int(last)):
+            if time.monotonic() > end:
+                return
             print(f'{{"begun": {number}}}', flush=True)
             print(json.dumps(_tried(case, random.Random(f"{seed} {target} {number}"))), flush=True)
 

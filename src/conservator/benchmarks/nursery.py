@@ -58,6 +58,7 @@ class Nursery:
 
     def ended(self, seconds: float) -> bool:
         """Whether the batch ends within this time; `code` is its exit code then, negative when a signal ended it."""
+        assert self._process.stdout is not None
         if self._batch and select.select([self._process.stdout], [], [], seconds)[0]:
             self.code, self._batch = self._told(), 0
         return not self._batch

@@ -168,7 +168,8 @@ class _Excess(Exception):
 
 def _too_long(limit: int) -> Response:
     wanted = f"at most {limit / 1e6:.1f} MB"
-    return problem(413, "TooLarge", "a body that is too long", wanted, "send less", Connection="close")
+    # The connection stays: what is on its way is read and thrown away, or its sender would not see the answer.
+    return problem(413, "TooLarge", "a body that is too long", wanted, "send less")
 
 
 def _too_many(most: int) -> Response:
@@ -179,7 +180,7 @@ def _too_many(most: int) -> Response:
 def _too_slow(patience: float) -> Response:
     got = f"a body that paused for {patience:g} s, or was so far behind {SLOWEST / 1000:g} kB/s"
     wanted = "a whole request"
-    return problem(408, "TooSlow", got, wanted, "send it again", Connection="close")
+    return problem(408, "TooSlow", got, wanted, "send it again")
 
 
 class Watcher:

@@ -17,7 +17,7 @@ from conservator.benchmarks.loopback import Loopback
 from serving import png, until
 
 TOKEN = "correct-horse-battery-staple"
-EXAMPLES = int(os.environ.get("CONSERVATOR_EXAMPLES", "40"))
+EXAMPLES = int(os.environ.get("CONSERVATOR_EXAMPLES", "100"))
 CONFIGURATION = Path(__file__).with_name("schemathesis.toml")
 
 

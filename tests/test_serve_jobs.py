@@ -312,6 +312,18 @@ def test_a_server_that_starts_with_a_wrong_clock_keeps_what_there_is(
     assert not sum(jobs.counts().values()), "they expire all the same"
 
 
+def test_what_has_just_ended_is_not_as_old_as_the_time_between_two_looks(
+    opened: Open, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    jobs = opened(keep_seconds=3600)
+    job, _ = jobs.submit(Order.diagnose(), png())
+    jobs.cancel(job.id)
+    for kept in (True, False):
+        monkeypatch.setattr(jobs, "_looked", time.monotonic() - 7200)
+        jobs.expire()
+        assert (sum(jobs.counts().values()) == 1) is kept
+
+
 def test_a_folder_of_the_release_before_is_taken_over(opened: Open, tmp_path: Path) -> None:
     job, _ = (jobs := opened()).submit(Order.diagnose(), png())
     ended(jobs, job.id)

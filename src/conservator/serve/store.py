@@ -23,7 +23,7 @@ SCHEMA = 2
 _TABLES = f"""
 CREATE TABLE jobs (
     number INTEGER PRIMARY KEY, id TEXT UNIQUE NOT NULL, state TEXT NOT NULL, work TEXT NOT NULL,
-    created REAL NOT NULL, started REAL, ended REAL, age REAL NOT NULL DEFAULT 0, attempt INTEGER NOT NULL DEFAULT 0,
+    created REAL NOT NULL, started REAL, ended REAL, age REAL NOT NULL DEFAULT -1, attempt INTEGER NOT NULL DEFAULT 0,
     faults INTEGER NOT NULL DEFAULT 0, bytes INTEGER NOT NULL DEFAULT 0, facts TEXT, error TEXT,
     key TEXT UNIQUE, digest TEXT NOT NULL);
 CREATE INDEX by_state ON jobs (state);
@@ -33,7 +33,7 @@ CREATE TABLE events (
 PRAGMA user_version = {SCHEMA};
 """
 
-_AGES = f"ALTER TABLE jobs ADD COLUMN age REAL NOT NULL DEFAULT 0; PRAGMA user_version = {SCHEMA};"
+_AGES = f"ALTER TABLE jobs ADD COLUMN age REAL NOT NULL DEFAULT -1; PRAGMA user_version = {SCHEMA};"
 """What files of schema 1 lack."""
 
 _BEGAN = time.time() - time.monotonic()
@@ -247,10 +247,11 @@ class Store:
         return {state: found.get(state, 0) for state in State}
 
     def grow_older(self, seconds: float) -> None:
-        """Add to the ages of ended jobs: time that a server has run since, for clocks can be wrong by years."""
+        """Add to the ages of ended jobs: time that a server has run since, for clocks can be wrong by years. Those that
+        ended since the last call, whenever that was, are of age 0 now."""
         if self._rows(f"SELECT 1 FROM jobs WHERE state IN {_OVER} LIMIT 1"):
             with self._change() as book:
-                book.execute(f"UPDATE jobs SET age = age + ? WHERE state IN {_OVER}", (seconds,))
+                book.execute(f"UPDATE jobs SET age = iif(age < 0, 0, age + ?) WHERE state IN {_OVER}", (seconds,))
 
     def expired(self, keep_seconds: float, keep_bytes: int) -> list[str]:
         """Ended jobs of a greater age, and the oldest of those that take too much room."""

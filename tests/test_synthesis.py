@@ -68,6 +68,18 @@ def test_blur_kernels_have_the_extent_they_claim():
         assert kernel.sum() == pytest.approx(1.0, abs=1e-5)
 
 
+def test_a_storm_has_faint_drops_and_bright_ones_and_says_how_much_light_they_add():
+    black = np.zeros((256, 256, 3), np.float32)
+    parameters = {"length": 20.0, "angle": 0.2, "width": 1.5, "density": 0.01, "model": "add", "brightness": 0.8}
+    shares = {}
+    for storm in (False, True):
+        damaged, severity = Damage("rain", {**parameters, "storm": storm}, 3).inflict(black)
+        assert BY_NAME["rain"].value(severity).mean() == pytest.approx(damaged.mean() * 255, rel=0.25)
+        light = damaged[damaged > 0.02]
+        shares[storm] = float((light < 0.25 * light.max()).mean())
+    assert shares[True] > 2 * shares[False]
+
+
 def test_kinds_that_nothing_perceives_are_inflicted_only_by_name(clean):
     told = [kind.name for kind in TOLD]
     assert draw_global(np.random.default_rng(0), told) == []

@@ -63,6 +63,7 @@ def main(recipe: Recipe) -> None:
     """Command line of every recipe: train, resume, or export what the last checkpoint holds."""
     parser = argparse.ArgumentParser(description=recipe.name)
     parser.add_argument("--steps", type=int, default=recipe.steps)
+    parser.add_argument("--rate", type=float, default=recipe.rate, help="highest learning rate")
     parser.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu")
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--workers", type=int, default=1)
@@ -71,7 +72,7 @@ def main(recipe: Recipe) -> None:
     options = parser.parse_args()
     torch.manual_seed(recipe.seed)
     torch.set_num_threads(options.threads)
-    recipe.steps = options.steps
+    recipe.steps, recipe.rate = options.steps, options.rate
     CHECKPOINTS.mkdir(parents=True, exist_ok=True)
     run = Run(recipe, options.device, options.warm)
     if not options.export_only:
@@ -160,7 +161,7 @@ class Run:
             "metrics": metrics,
             "trained": {
                 "steps": self.step, "batch": self.recipe.batch, "seconds": round(self.seconds),
-                "seed": self.recipe.seed, "device": self.device, "torch": torch.__version__,
+                "rate": self.recipe.rate, "seed": self.recipe.seed, "device": self.device, "torch": torch.__version__,
                 "machine": f"{platform.machine()}, {os.cpu_count()} cores", "commit": _commit(),
             },
         }  # fmt: skip

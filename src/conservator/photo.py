@@ -57,6 +57,15 @@ class Photo(Frame):
                 digest.update(np.ascontiguousarray(plane, "<u2").data)
         return digest.hexdigest()
 
+    @cached_property
+    def jpeg_quality(self) -> int | None:
+        """libjpeg's quality, 1…100, that its file's quantisation table stands for; None for other pictures."""
+        if self.encoded is None or self.container != "jpeg":
+            return None
+        from conservator.pixels.codecs.quantisation import jpeg_quality
+
+        return jpeg_quality(self.encoded)
+
     def with_samples(self, samples: Samples) -> Photo:
         """The same photo with other pixels, uint16 (H', W', 3); alpha is resized along when the size changes.
 

@@ -14,6 +14,7 @@ from conservator.mandate import Mandate
 from conservator.memory import Memory
 from conservator.outcome import Judgement, Outcome, State
 from conservator.perception import Perceiver, glimpse, observe
+from conservator.perception.file import by_file
 from conservator.perception.steady import steadied
 from conservator.photo import Photo
 from conservator.pixels.reduce import shrunk
@@ -66,7 +67,7 @@ class Session:
         self._previous: State | None = None
         self._trials = Trials(perceiver, glimpse if perceiver is observe else perceiver)
         begun = time.perf_counter()
-        self.diagnosis = self.first = self._look(self.samples)
+        self.diagnosis = self.first = by_file(self._look(self.samples), photo.jpeg_quality)
         self.work = Work((self.diagnosis.maps.shape[1], self.diagnosis.maps.shape[2]))
         self.work.done(time.perf_counter() - begun)
         self.ledger.add("diagnosed", **self.diagnosis.to_dict())

@@ -18,6 +18,7 @@ from conservator.masks import Masks, combined, read_masks, recorded_masks
 from conservator.memory import Memory, opened
 from conservator.models.runtime import set_threads, thread_limit
 from conservator.perception import Perceiver, observe
+from conservator.perception.file import by_file
 from conservator.photo import Photo, Source, open_photo, save
 from conservator.pixels.types import Pixels
 from conservator.plan import Step
@@ -169,13 +170,20 @@ def restore(
         return _treatment(session, call, seed)
 
 
-def diagnose(photo: Source, *, regions: str | MaskSource | None = None, threads: int | None = None) -> Diagnosis:
-    """What is wrong with a photograph and where; see `Diagnosis`, and `restore` for `regions`.
+def diagnose(
+    photo: Source,
+    *,
+    regions: str | MaskSource | None = None,
+    threads: int | None = None,
+    perceiver: Perceiver = observe,
+) -> Diagnosis:
+    """What is wrong with a photograph and where; see `Diagnosis`, and `restore` for `regions` and `perceiver`.
 
     Raises InputError, ModelMissing, UsageError.
     """
     set_threads(threads)
-    return outlined(regions, observe)(open_photo(photo).samples)
+    original = open_photo(photo)
+    return by_file(outlined(regions, perceiver)(original.samples), original.jpeg_quality)
 
 
 def treat(

@@ -49,7 +49,7 @@ def carry_out(job: dict[str, Any], tell: Tell) -> dict[str, Any]:
     photo = conservator.open_photo(Path(job["photo"]).read_bytes(), max_pixels=job["max_pixels"])
     out = Path(job["out"])
     if job["call"] == "diagnose":
-        diagnosis = _perceiver(job)(photo.samples) if job["cache"] else conservator.diagnose(photo)
+        diagnosis = conservator.diagnose(photo, perceiver=_perceiver(job))
         _keep(out / "diagnosis.json", json.dumps(finite(diagnosis.to_dict()), ensure_ascii=False).encode())
         if job["preview"]:
             from conservator.report.overlay import overlay
@@ -105,9 +105,10 @@ def _drawn(path: str, job: dict[str, Any]) -> Photo:
 
 
 def _perceiver(job: dict[str, Any]) -> Perceiver:
+    from conservator.perception import observe
     from conservator.perception.remembering import Remembering
 
-    return Remembering(job["cache"])
+    return Remembering(job["cache"]) if job["cache"] else observe
 
 
 def _preview(picture: Bytes, photo: Photo, out: Path) -> None:

@@ -135,8 +135,9 @@ def _rain(
     density: float,
     model: str,
     brightness: float,
+    storm: bool = False,
 ) -> Inflicted:
-    layer = weather.streaks(image.shape[:2], rng, length, angle, width, density)
+    layer = (weather.storm if storm else weather.streaks)(image.shape[:2], rng, length, angle, width, density)
     added = cv2.blur(layer, (33, 33), borderType=cv2.BORDER_REFLECT) * (brightness * 255)
     return weather.rain(image, layer, model, brightness), np.asarray(added, np.float32)
 

@@ -203,6 +203,7 @@ def _rain(rng: np.random.Generator) -> dict[str, Any]:
         "density": _log_between(rng, 0.03, 0.5) / length,
         "model": _pick(rng, "add", "screen", "cover"),
         "brightness": _between(rng, 0.25, 0.9),
+        "storm": bool(rng.random() < 0.5),
     }
 
 

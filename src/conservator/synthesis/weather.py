@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from conservator.pixels.types import Mask, Pixels
-from conservator.synthesis.optics import convolve, line
+from conservator.synthesis.optics import convolve, line, path
 
 
 def smooth_field(shape: tuple[int, int], rng: np.random.Generator, cells: int) -> Mask:
@@ -59,6 +59,31 @@ def streaks(
     kernel = line(length, np.pi / 2 + angle)
     layer = cv2.filter2D(drops, -1, kernel * length, borderType=cv2.BORDER_REFLECT)
     return np.clip(layer, 0.0, 1.0)
+
+
+def storm(
+    shape: tuple[int, int], rng: np.random.Generator, length: float, angle: float, width: float, density: float
+) -> Mask:
+    """Rain layer in [0, 1] as cameras see a downpour: few long drops near by, ever more, shorter and finer ones behind.
+
+    Drops differ in brightness, most are faint; they end softly, fall a little askew, and in some places more than in
+    others. length, width and density are about those of the nearest, see `streaks`.
+    """
+    total = np.zeros(shape, np.float32)
+    length, density = length * rng.uniform(0.4, 1), density * float(np.exp(rng.uniform(-1, 1)))
+    for far in range(int(rng.integers(2, 5))):
+        scale = 0.6**far
+        chance = rng.random(shape, dtype=np.float32)
+        drops = np.where(chance < density / scale**2, rng.exponential(0.45, shape), 0.0).astype(np.float32)
+        broad = width * scale
+        if broad > 1.0:
+            drops = cv2.GaussianBlur(drops, (0, 0), broad / 2.35) * (broad * 1.2)
+        extent, heading = max(3.0, length * scale), np.pi / 2 + angle + float(rng.normal(0, 0.06))
+        t = np.linspace(-extent / 2, extent / 2, max(3, int(extent * 4)))
+        kernel = path(t * np.cos(heading), t * np.sin(heading), np.cos(np.pi * t / (extent + 1)))
+        total += cv2.filter2D(drops, -1, kernel * (extent / 2) * min(1.0, broad), borderType=cv2.BORDER_REFLECT)
+    thick = rng.uniform(0, 0.8) * smooth_field(shape, rng, 4)
+    return np.clip(total * (1 - thick), 0.0, 1.0)
 
 
 def rain(image: Pixels, layer: Mask, model: str, brightness: float) -> Pixels:

@@ -189,6 +189,8 @@ REFUSED = {
     "take the faces out": "only damage is removed",
     "remove the uncle, the noise": "belongs to is not understood",
     "is the sky noisy?": "what to do with it",
+    "the sky is bright": "what to do with it",
+    "this is the hazy sky": "what to do with it",
     "leave it, more or less": "does not say what",
 }
 

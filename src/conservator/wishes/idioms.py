@@ -55,16 +55,17 @@ def _states(clause: Sequence[Word]) -> list[Word]:
         if kinds and before is not None and before.text == "less" and word.value != "bright":
             found[i - 1] = replace(before, role=Role.FILLER)
             found[i] = Word(Role.CURE, word.text, kinds)
-        elif kinds and ((seen and link < i and not _attribute(found, i)) or _kept(found, i, last)):
+        elif kinds and ((seen and link < i and _complaint(found, i)) or _kept(found, i, last)):
             found[i] = Word(Role.DAMAGE, word.text, kinds)
         elif i == last and word.text in _BECOMES and texts[0] == "make":
             found[i] = Word(Role.CURE, word.text, _BECOMES[word.text])
     return found
 
 
-def _attribute(clause: Sequence[Word], i: int) -> bool:
-    """Whether an adjective belongs to a part behind it: "this is the hazy sky"."""
-    return any(word.role is Role.PART and word.value not in _STATES for word in clause[i + 1 :])
+def _complaint(clause: Sequence[Word], i: int) -> bool:
+    """Whether an adjective behind "is" names damage: not in "this is the hazy sky", nor in "the sky is bright"."""
+    attribute = any(word.role is Role.PART and word.value not in _STATES for word in clause[i + 1 :])
+    return clause[i].value != "bright" and not attribute
 
 
 def _kept(clause: Sequence[Word], i: int, last: int) -> bool:

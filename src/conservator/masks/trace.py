@@ -54,7 +54,8 @@ def trace(inside: Flags, points: int | None = None) -> list[Part]:
             low = middle
         else:
             high, best = middle, tried or best
-    return best
+    covers = fill([part.rings for part in best], (inside.shape[0], inside.shape[1])).any()
+    return best if covers else [_box(exact[0])]  # thin ones may lie between the centres of pixels
 
 
 def without_holes(inside: Flags, points: int | None = None) -> list[Ring]:

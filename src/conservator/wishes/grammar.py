@@ -172,7 +172,7 @@ def _read(clause: Sequence[Word], before: _Verb, earlier: Sequence[Wish]) -> tup
 def _again(clause: Sequence[Word]) -> bool:
     """Whether a clause only says once more that something is to be done: "the sky is hazy, fix it"."""
     said = [word for word in clause if word.role not in _IDLE]
-    return said[0].role is Role.FIX and all(word.text in ("it", "them") for word in said[1:])
+    return bool(said) and said[0].role is Role.FIX and all(word.text in ("it", "them") for word in said[1:])
 
 
 def _wish(verb: _Verb, kinds: tuple[str, ...], where: str | None, said: str) -> Wish:

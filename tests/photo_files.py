@@ -64,15 +64,6 @@ def tiff(array: NDArray[Any], **options: Any) -> bytes:
     return buffer.getvalue()
 
 
-def dng() -> bytes:
-    """A camera RAW of 64 rows of 96 sensor values, held upright (EXIF orientation 6)."""
-    tags: list[Any] = [(50706, 1, 4, bytes([1, 4, 0, 0]), True), (50708, 2, 7, "Camera", True)]
-    tags += [(33421, 3, 2, (2, 2), True), (33422, 1, 4, bytes([0, 1, 1, 2]), True)]
-    tags += [(50721, 10, 9, tuple(v for i in range(9) for v in (int(i % 4 == 0), 1)), True), (50778, 3, 1, 21, True)]
-    tags += [(271, 2, 6, "Maker", True), (274, 3, 1, 6, True)]
-    return tiff(noise((64, 96), np.uint16), photometric=32803, extratags=tags, metadata=None)
-
-
 def exif(turn: int = 1, order: str = "<", size: tuple[int, int] = (10, 20)) -> bytes:
     """An EXIF block: camera, orientation, pixel size and maker note one level down, GPS, a thumbnail directory."""
     width, height = size[::-1]

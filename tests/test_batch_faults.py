@@ -32,9 +32,10 @@ COMMAND = [sys.executable, "-m", "conservator", "batch"]
 
 
 def test_killed_at_random_moments_nothing_is_half_lost_or_done_twice() -> None:
-    found = kills.run(photos=3, kills=2, workers=2, seed=1)
+    found = kills.run(photos=6, kills=2, workers=2, seed=1)
     (sums,) = found.summary["kills"]
-    assert sums["kills"] == len(found.rows) == 2
+    assert sums["kills"] == sums["working"] == len(found.rows) == 2, "kills of what has not begun prove nothing"
+    assert all(row["done"] < 6 and row["at_work"] for row in found.rows)
     assert (sums["half"], sums["lost"], sums["doubled"]) == (0, 0, 0)
     assert sums["identical batches"] >= 1
 

@@ -228,10 +228,12 @@ def test_peak_memory_and_import_time_are_measured_in_processes_of_their_own(tmp_
 
 def test_outlines_come_closer_with_more_points_and_files_lose_nothing() -> None:
     found = masks.run(count=2)
-    ious = [row["worst_iou"] for row in found.summary["points"]]
-    assert ious[0] < 0.9 and ious == sorted(ious) and ious[-1] == 1.0
+    for outlines in ("points", "polygons"):
+        ious = [row["worst_iou"] for row in found.summary[outlines]]
+        assert ious[0] < 0.9 and ious == sorted(ious) and ious[-1] == 1.0
+        budgets = ((row["used"], row[outlines]) for row in found.rows if row.get(outlines, "exact") != "exact")
+        assert all(used <= int(points) for used, points in budgets)
     assert all(row["worst_iou"] == 1.0 for row in found.summary["files"])
-    assert all(row["used"] <= int(row["points"]) for row in found.rows if row.get("points", "exact") != "exact")
 
 
 # the command line

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -58,6 +59,34 @@ def test_diagnose_writes_the_regions_as_masks_that_restore_reads(tmp_path: Path,
     done = run("restore", photo, "--protect", f"{masks}:0.5", "--mask", masks, "-o", tmp_path / "out.png")
     assert done.exit_code == 0, done.stderr
     assert run("restore", photo, "--mask", masks, "-o", tmp_path / "b.png", "--record", masks).exit_code == 4
+
+
+def test_masks_have_the_style_and_the_points_that_are_asked_for(tmp_path: Path) -> None:
+    photo = photograph(tmp_path / "street.png", noise=40)
+
+    def written(name: str, *options: str) -> Path:
+        done = run("diagnose", photo, "--select", "left", "--masks", tmp_path / name, *options)
+        assert done.exit_code == 0, done.stderr
+        assert read_mask(tmp_path / name, (72, 104), photo="street.png")[:, :45].all()
+        return tmp_path / name
+
+    def outline(file: Path) -> Any:
+        return json.loads(file.read_text())["annotations"][0]["segmentation"]
+
+    assert isinstance(outline(written("a.json"))["counts"], str)
+    assert isinstance(outline(written("b.json", "--mask-style", "counts"))["counts"], list)
+    assert isinstance(outline(written("c.json", "--mask-style", "polygons")), list)
+    assert len(outline(written("d.json", "--mask-points", "4"))[0]) <= 8
+    written("e.svg", "--mask-points", "4")
+    written("f.geojson", "--mask-points", "4")
+    for name, *wrong in (
+        ("g.png", "--mask-points", "8"), ("g.svg", "--mask-style", "counts"), ("g.json", "--mask-style", "dots"),
+        ("g.json", "--mask-style", "counts", "--mask-points", "8"), ("g.json", "--mask-points", "3"),
+    ):  # fmt: skip
+        assert run("diagnose", photo, "--masks", tmp_path / name, *wrong).exit_code == 2, wrong
+    assert run("diagnose", photo, "--mask-points", "8").exit_code == 2
+    empty = run("diagnose", photo, "--select", "faces", "--masks", tmp_path / "g.json")
+    assert empty.exit_code == 4 and "faces" in empty.stderr and not (tmp_path / "g.json").exists()
 
 
 def test_masks_of_a_folder_go_into_a_folder(tmp_path: Path) -> None:

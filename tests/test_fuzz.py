@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import random
+from importlib.util import find_spec
 
 import numpy as np
 import pytest
 
-from conservator.benchmarks import broken, fuzz
+from conservator.benchmarks import accidents, fuzz
+from conservator.benchmarks.valid import pictures
 from conservator.errors import InputError, UsageError
 from conservator.masks import read_mask
+from conservator.photo import open_photo
 from conservator.plan import Step
 from conservator.record import SCHEMA, Record
 
@@ -60,11 +63,20 @@ broken.main(*sys.argv[1:])
     assert found.summary["cases"][0]["taken"] == 4
 
 
+def test_every_way_through_the_decoders_is_tried() -> None:
+    files = pictures()
+    extras = {"heic", "heic 10"} if find_spec("pi_heif") else set()
+    extras |= {"raw"} if find_spec("rawpy") else set()
+    assert extras <= files.keys()
+    kinds = {open_photo(data).container for data in files.values()}
+    assert kinds == {"jpeg", "png", "webp", "tiff", "avif", "bmp"} | {name.split()[0] for name in extras}
+
+
 def test_a_case_depends_on_its_number_alone() -> None:
-    one, same, other = (broken.scrambled(bytes(99), random.Random(f"0 masks {n}")) for n in (7, 7, 8))
+    one, same, other = (accidents.scrambled(bytes(99), random.Random(f"0 masks {n}")) for n in (7, 7, 8))
     assert one == same != other
     data = {"a": [1, {"b": 2}]}
-    assert repr(broken.twisted(data, random.Random(3))) == repr(broken.twisted(data, random.Random(3)))
+    assert repr(accidents.twisted(data, random.Random(3))) == repr(accidents.twisted(data, random.Random(3)))
     assert data == {"a": [1, {"b": 2}]}
 
 

@@ -58,6 +58,43 @@ def test_fewer_points_keep_within_the_budget_and_cross_nothing(mask, points):
     read_mask({"segmentation": [ring.ravel().tolist() for ring in rings if len(ring) > 2]}, mask.shape)
 
 
+@settings(max_examples=30, deadline=None)
+@given(masks, st.integers(4, 60))
+def test_files_keep_within_the_budget_and_are_read_back(mask, points):
+    named = {"it": mask.astype(np.float32)}
+    exact = iou(fill([part.rings for part in trace(mask, points)], mask.shape), mask)
+    for suffix, style in ((".json", "polygons"), (".svg", "rle"), (".geojson", "rle")):
+        data = encode_masks(named, suffix, style=style, points=points)
+        again = read_mask(data, mask.shape) > 0.5
+        if suffix == ".json":
+            assert sum(map(len, json.loads(data)["annotations"][0]["segmentation"])) <= 2 * points
+        else:
+            assert abs(iou(again, mask) - exact) < 0.02, suffix
+
+
+def test_a_ring_has_its_hole_in_cocos_polygons_too():
+    y, x = np.mgrid[:200, :240]
+    ring = ((y - 100) ** 2 + (x - 120) ** 2 < 90**2) & ((y - 90) ** 2 + (x - 110) ** 2 > 40**2)
+    data = encode_masks({"it": ring.astype(np.float32)}, ".json", style="polygons", points=60)
+    (polygon,) = json.loads(data)["annotations"][0]["segmentation"]
+    assert len(polygon) <= 120 and iou(read_mask(data, ring.shape) > 0.5, ring) > 0.97
+    for suffix, style in ((".png", "rle"), (".json", "rle"), (".json", "counts")):
+        with pytest.raises(UsageError, match="60 points"):
+            encode_masks({"it": ring.astype(np.float32)}, suffix, style=style, points=60)
+
+
+@pytest.mark.parametrize("suffix", [".json", ".svg", ".geojson"])
+def test_what_is_nowhere_half_inside_has_no_outline(suffix):
+    faint, half = np.full(SIZE, 0.4, np.float32), np.full(SIZE, 0.5, np.float32)
+    with pytest.raises(OutputError, match="faint, nowhere more than 40% inside"):
+        encode_masks({"faint": faint}, suffix)
+    both = encode_masks({"faint": faint, "half": half}, suffix)
+    assert read_mask(both, SIZE).all() and b"faint" not in both
+    assert np.abs(read_mask(encode_masks({"faint": faint}, ".png"), SIZE) - 0.4).max() < 1e-4
+    with pytest.raises(OutputError, match="nowhere"):
+        encode_masks({"none": faint * 0}, ".png")
+
+
 def test_a_soft_picture_stays_soft(tmp_path):
     soft = np.random.default_rng(0).random(SIZE).astype(np.float32)
     (tmp_path / "soft.png").write_bytes(encode_masks({"sky": soft}, ".png"))

@@ -17,9 +17,10 @@ import pytest
 import tifffile
 from PIL import Image, ImageCms, ImageOps
 
+from conservator.benchmarks.valid import dng, pictures
 from conservator.errors import InputError, UsageError
 from conservator.photo import Photo, encode, open_photo
-from photo_files import dng, exif, noise, png, png16, read_exif, saved, smooth, tiff
+from photo_files import exif, noise, png, png16, read_exif, saved, smooth, tiff
 
 SUFFIX = {"JPEG": ".jpg", "PNG": ".png", "WEBP": ".webp", "TIFF": ".tif", "AVIF": ".avif", "BMP": ".bmp"}
 
@@ -435,6 +436,28 @@ def test_heic_is_not_turned_twice(monkeypatch: pytest.MonkeyPatch) -> None:
     assert (photo.container, photo.size, photo.gray, photo.depth, photo.icc) == ("heic", (2, 3), True, 16, None)
     assert (photo.samples[..., 0] == np.asarray(_Heif())).all()
     assert open_photo(encode(photo, "png")).size == (2, 3)
+
+
+def test_heic_is_read_upright_with_alpha_and_all_its_bits() -> None:
+    pytest.importorskip("pi_heif")
+    glass, deep = open_photo(pictures()["heic"]), open_photo(pictures()["heic 10"])
+    assert (glass.container, glass.depth, glass.size) == ("heic", 8, (32, 32)) and glass.alpha is not None
+    assert glass.exif is not None and read_exif(glass.exif)[271] == "Maker"
+    right, down = (np.diff(np.float64(deep.samples[..., channel]), axis=1 - channel).mean() for channel in (0, 1))
+    assert (deep.depth, deep.alpha) == (16, None) and min(right, down) > 1500, "red grows to the right, green downwards"
+
+
+@pytest.mark.parametrize("byte", [b"E", b"x", b"i", b"f"])
+def test_a_heic_file_whose_item_types_are_no_text_is_refused_and_does_not_bring_the_process_down(byte: bytes) -> None:
+    pytest.importorskip("pi_heif")
+    whole = pictures()["heic"]
+    kind = b"Exif".replace(byte, b"\xff")
+    with pytest.raises(InputError, match="no text"):
+        open_photo(whole.replace(b"\0\3\0\0Exif", b"\0\3\0\0" + kind))
+    after = whole.index(b"mdat") - 4
+    moved = whole[:28] + whole[after:] + whole[28:after].replace(b"\0\3\0\0Exif", b"\0\3\0\0" + kind)
+    with pytest.raises(InputError):  # pixels first
+        open_photo(moved)
 
 
 def test_raw_is_told_from_tiff_by_its_name_or_its_preview(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

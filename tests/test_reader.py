@@ -14,6 +14,7 @@ import conservator
 from command_line import contents, photograph, run
 from conservator.agents.reader import SCHEMA, LanguageReader
 from conservator.errors import UsageError
+from conservator.record import Ledger
 from conservator.wishes import Wishes, parse
 from llm_server import KEY, Server, call, serving, text
 
@@ -65,6 +66,83 @@ def test_what_does_not_hold_is_sent_back_once_and_then_the_grammar_reads(wrong: 
     with serving(text(wrong)) as server:
         reading = LanguageReader(server.endpoint())("remove the rain")
     assert reading.by == "grammar" and reading.wishes == parse("remove the rain") and reading.asked["error"]
+
+
+def read_as(action: str, said: str, *kinds: str, where: str | None = None, amount: float = 1) -> dict[str, Any]:
+    return {"action": action, "kinds": list(kinds), "amount": amount, "where": where, "said": said}
+
+
+NO_FACES, NO_GRAIN = "don't touch the faces", "keep the grain"
+DERAIN = read_as("treat", "remove the rain", "rain")
+TURNED = {
+    "inverted": (f"remove the rain, {NO_FACES}", DERAIN, read_as("treat", NO_FACES, "rain", where="faces")),
+    "of fewer kinds": (f"remove the rain, {NO_FACES}", DERAIN, read_as("keep", NO_FACES, "noise", where="faces")),
+    "elsewhere": (f"remove the rain, {NO_FACES}", DERAIN, read_as("keep", NO_FACES, where="sky")),
+    "in a smaller place": (f"remove the rain, {NO_FACES}", DERAIN,
+                           read_as("keep", NO_FACES, where="the left part of the faces")),
+    "but for a part": ("don't touch the faces and the sky", read_as("keep", "don't touch the faces and the sky",
+                                                                   where="the sky")),
+    "swallowed by its neighbour": (f"remove the rain, {NO_GRAIN}", DERAIN | {"said": f"remove the rain, {NO_GRAIN}"}),
+    "grain taken for noise": (f"remove the rain, {NO_GRAIN}", DERAIN, read_as("treat", NO_GRAIN, "noise")),
+    "as a limit": (NO_GRAIN, read_as("limit", NO_GRAIN, "noise", amount=0.5)),
+    "a limit as a wish": ("don't denoise too much", read_as("treat", "don't denoise too much", "noise")),
+    "a limit that is none": ("don't denoise too much", read_as("limit", "don't denoise too much", "noise", amount=1.5)),
+    "Chinese": ("不要动人脸，去雨", read_as("treat", "不要动人脸", where="faces"), read_as("treat", "去雨", "rain")),
+    "in other words": ("remove the rain, don't zap the sky's noise", DERAIN,
+                       read_as("treat", "don't zap the sky's noise", "noise", where="sky")),
+    "in other words, cut": ("don't zap the sky's noise", read_as("keep", "don't", "rain"),
+                            read_as("treat", "zap the sky's noise", "noise", where="sky")),
+    "a wish as a prohibition": ("remove the rain, zap the sky's fuzz", DERAIN | {"action": "keep"},
+                                read_as("treat", "zap the sky's fuzz", "noise", where="sky")),
+    "a wish all over": ("remove the rain in the sky", read_as("treat", "remove the rain in the sky", "rain")),
+    "more than was asked for": ("remove the rain", DERAIN | {"kinds": ["rain", "noise"]}),
+    "a contradiction passed over": ("remove the noise, keep the noise", read_as("treat", "remove the noise", "noise"),
+                                    read_as("keep", "keep the noise", "rain")),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("said, wishes", [(said, wishes) for said, *wishes in TURNED.values()], ids=TURNED)
+def test_a_prohibition_is_neither_lost_nor_turned_round(said: str, wishes: list[dict[str, Any]]) -> None:
+    with serving(text(told(*wishes))) as server:
+        reply = LanguageReader(server.endpoint()).ask(said)
+    assert reply.value is None and len(server.asked) == 2, "it was sent back once"
+    assert len(reply.refused) == 2 and reply.error
+
+
+def test_where_a_prohibition_is_lost_twice_the_grammar_reads_and_the_record_says_so() -> None:
+    said = f"remove the rain, {NO_FACES}"
+    lost = text(told(DERAIN, read_as("treat", NO_FACES, "rain", where="faces")))
+    with serving(lost, text(told(DERAIN, read_as("keep", NO_FACES, where="faces")))) as server:
+        repaired = LanguageReader(server.endpoint())(said)
+    assert repaired.by == "language model" and "is lost" in json.dumps(server.asked[1]["messages"])
+    with serving(lost) as server:
+        reading = LanguageReader(server.endpoint())(said)
+    assert reading.by == "grammar" and reading.wishes == parse(said)
+    ledger = Ledger()
+    reading.tell(ledger)
+    asked, fell = ledger.events
+    assert "is lost" in asked["refused"][0]["why"] and fell["type"] == "fell_back" and fell["to"] == "grammar"
+
+
+HOLDS = {
+    "the same": (f"remove the rain, {NO_FACES}", DERAIN, read_as("keep", NO_FACES, where="faces")),
+    "a wider prohibition": (f"remove the rain, {NO_FACES}", DERAIN, read_as("keep", NO_FACES, where="faces and skin")),
+    "by its parts": ("don't touch the faces and the sky", read_as("keep", "don't touch the faces", where="faces"),
+                     read_as("keep", "and the sky", where="sky")),
+    "one of two kinds of blur": ("sharpen the faces", read_as("treat", "sharpen the faces", "defocus_blur",
+                                                              where="faces")),
+    "another amount": ("denoise a little", read_as("treat", "denoise a little", "noise", amount=0.3)),
+    "other words": ("don't zap the sky's noise", read_as("keep", "don't zap the sky's noise", "noise", where="sky")),
+    "what was left open": ("no fuzz, remove the rain", read_as("treat", "no fuzz", "noise"), DERAIN),
+    "not left": ("don't leave any fuzz", read_as("treat", "don't leave any fuzz", "noise")),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("said, wishes", [(said, wishes) for said, *wishes in HOLDS.values()], ids=HOLDS)
+def test_a_reading_that_agrees_is_taken(said: str, wishes: list[dict[str, Any]]) -> None:
+    with serving(text(told(*wishes))) as server:
+        reply = LanguageReader(server.endpoint()).ask(said)
+    assert reply.value is not None and not reply.refused, reply.refused
 
 
 def test_what_cannot_be_done_is_named_as_the_grammar_does() -> None:

@@ -23,6 +23,30 @@ def test_events_reach_file_and_listener_as_they_happen(tmp_path):
     assert [e["seq"] for e in lines] == [0, 1]
 
 
+def strict(text):
+    """As every reader but Python's takes JSON."""
+    def refuse(constant):
+        raise AssertionError(constant)
+
+    return json.loads(text, parse_constant=refuse)
+
+
+@pytest.mark.parametrize("odd", [float("nan"), float("inf"), -float("inf")], ids=str)
+def test_what_is_no_number_of_json_is_null_in_ledger_and_record(odd, tmp_path):
+    seen = []
+    ledger = Ledger(tmp_path / "run.jsonl", seen.append)
+    ledger.add("kept", gain=odd, parts=[{"noise": odd, "haze": 0.5}, (odd, 1)])
+    ledger.close()
+    line = strict((tmp_path / "run.jsonl").read_text())
+    assert line == seen[0] and line["gain"] is None and line["parts"] == [{"noise": None, "haze": 0.5}, [None, 1]]
+    treatment = restore(np.full((24, 24, 3), 128, np.uint8))
+    made = Record({**treatment.record.data, "timings": {"tiles": odd}})
+    assert strict(made.to_json())["timings"] == {"tiles": None}
+    (tmp_path / "old.json").write_text(json.dumps({**treatment.record.data, "timings": {"tiles": odd}}))
+    with pytest.raises(InputError, match="no number"):
+        Record.load(tmp_path / "old.json")
+
+
 def test_progress_is_told_but_not_kept():
     seen = []
     ledger = Ledger(listener=seen.append)

@@ -48,6 +48,12 @@ def at(x: float, y: float, inside: bool = True) -> Prompt:
     return Prompt(points=((x, y, inside),))
 
 
+def of_size(mask: NDArray[Any], thing: NDArray[np.bool_]) -> NDArray[np.bool_]:
+    """A thing at the size of a mask: what is found before it is asked for is found in a smaller picture."""
+    rows, columns = ((np.arange(n) + 0.5) * m / n for n, m in zip(mask.shape, thing.shape, strict=True))
+    return np.asarray(thing[np.ix_(rows.astype(int), columns.astype(int))])
+
+
 EXPORTS = {
     "sam": {},
     "one mask per call, other names": {"names": ("embeddings", "masks"), "wanted": "image_embeddings"},
@@ -116,8 +122,27 @@ def test_a_detector_that_takes_no_prompts_is_asked_for_what_it_found(size: tuple
         assert iou(found.mask > 0.5, thing) > 0.97 and found.confidence == pytest.approx(sure)
     nothing = select(picture, at(2, height - 2), diagnosis=diagnosed(size), sources=[source])
     assert nothing.missing and not nothing.mask.any()
-    lax = Sam("sam:lax", source.network, quality=0.5)  # type: ignore[attr-defined]
-    assert len(lax.find(Scene(open_photo(picture).samples, diagnosed(size)), Prompt())) == 2
+    every = source.find(Scene(open_photo(picture).samples, diagnosed(size)), Prompt())
+    assert [round(one.confidence, 1) for one in every] == [0.9, 0.7], "a score of 0.7 is no predicted IoU of 0.7"
+    for one, thing in zip(every, (disc, corner), strict=True):
+        assert iou(one.mask > 0.5, of_size(one.mask, thing)) > 0.96
+
+
+def test_what_a_detector_found_is_missed_by_no_grid(tmp_path: Path) -> None:
+    """It is told what there is by itself: a thing of which no point is on the grid is there all the same."""
+    picture, disc, _ = things(300, 500)
+    source = source_named(f"sam:{fastsam(tmp_path / 'fastsam.onnx')}")
+    sparse = Sam("sam:sparse", source.network, grid=1)  # type: ignore[attr-defined]
+    found = sparse.find(Scene(open_photo(picture).samples, diagnosed((300, 500))), Prompt())
+    assert len(found) == 2 and iou(found[0].mask > 0.5, of_size(found[0].mask, disc)) > 0.96
+
+
+@pytest.mark.parametrize(("quality", "sam", "sam_2"), [(0.9, 3, 3), (0.82, 0, 3), (0.7, 0, 0)])
+def test_each_kind_has_the_floor_of_its_own_authors(quality: float, sam: int, sam_2: int, tmp_path: Path) -> None:
+    picture, *_ = things(120, 200)
+    scene = Scene(open_photo(picture).samples, diagnosed((120, 200)))
+    assert len(named(tmp_path / "one", quality=quality).find(scene, Prompt())) == sam
+    assert len(named(tmp_path / "two", quality=quality, fine=True).find(scene, Prompt())) == sam_2
 
 
 def test_detectors_of_another_kind_are_refused(tmp_path: Path) -> None:

@@ -6,7 +6,9 @@ from pathlib import Path
 
 import httpx2
 
+import conservator
 from conservator.benchmarks.loopback import Loopback
+from conservator.photo import encode
 from serving import alive, png, slow, until, workers
 
 
@@ -25,28 +27,35 @@ def kinds(client: httpx2.Client, id: str) -> list[str]:
 
 
 def test_after_kill_9_the_next_server_does_every_job_exactly_once(tmp_path: Path) -> None:
+    photos = {"done": png(seed=1), "half": png(300, 400), "waiting 2": png(seed=2), "waiting 3": png(seed=3)}
     with Loopback(tmp_path) as server, httpx2.Client(base_url=server.url, timeout=120.0) as client:
-        done = submit(client, png(seed=1), "done")
-        until(lambda: state(client, done) == "done", "the end of the first job")
-        result = client.get(f"/v1/jobs/{done}/result").content
-        photo = slow()
-        half = submit(client, photo, "half")
-        waiting = [submit(client, png(seed=seed), f"waiting-{seed}") for seed in (2, 3)]
-        until(lambda: state(client, half) == "running", "the beginning of the slow job")
+        ids = {"done": submit(client, photos["done"], "done")}
+        until(lambda: state(client, ids["done"]) == "done", "the end of the first job")
+        result = client.get(f"/v1/jobs/{ids['done']}/result").content
+        ids |= {key: submit(client, photo, key.replace(" ", "-")) for key, photo in photos.items() if key not in ids}
+        with client.stream("GET", f"/v1/jobs/{ids['half']}/events") as following:
+            next(line for line in following.iter_lines() if line == "event: opened")  # in the middle of the work
         orphans = workers(server.process.pid)
         server.kill()
     until(lambda: not any(alive(pid) for pid in orphans), "the end of the workers")
-    left = [file for file in (tmp_path / "jobs" / half).rglob("*") if file.name.startswith(".")]
+    left = [file for file in (tmp_path / "jobs" / ids["half"]).rglob("*") if file.name.startswith(".")]
     assert left == []
     with Loopback(tmp_path) as server, httpx2.Client(base_url=server.url, timeout=120.0) as client:
-        assert submit(client, photo, "half") == half  # a client that asks again gets the job it has
-        client.post(f"/v1/jobs/{half}/cancel")  # it would take long, and has shown that it is there
-        for id in waiting:
-            until(lambda id=id: state(client, id) == "done", "the end of a job that waited")  # type: ignore[misc]
-            assert kinds(client, id).count("done") == 1
-        assert client.get(f"/v1/jobs/{done}/result").content == result
-        told = client.get(f"/v1/jobs/{half}/events").text
-        assert "the server was killed" in told and kinds(client, half)[-1] == "cancelled"
+        assert submit(client, photos["half"], "half") == ids["half"]  # a client that asks again gets the job it has
+        for key, id in ids.items():
+            until(lambda id=id: state(client, id) not in ("queued", "running"), f"the end of {key}")  # type: ignore[misc]
+            told = kinds(client, id)
+            assert told.count("done") == 1 and told[-1] == "done", told
+            attempts = 2 if key == "half" else 1
+            assert told.count("running") == attempts == client.get(f"/v1/jobs/{id}").json()["attempt"]
+        assert "the server was killed" in client.get(f"/v1/jobs/{ids['half']}/events").text
+        assert client.get(f"/v1/jobs/{ids['done']}/result").content == result
+        for key in ids.keys() - {"done"}:
+            wanted = encode(conservator.restore(photos[key]).photo, "png")
+            assert client.get(f"/v1/jobs/{ids[key]}/result").content == wanted, f"{key} is another picture"
+        assert 'conservator_jobs{state="done"} 4' in client.get("/metrics").text
+    assert len(list((tmp_path / "jobs").iterdir())) == 4
+    assert [path.parent.name for path in (tmp_path / "jobs" / ids["half"]).rglob("result.*")] == ["attempt-2"]
 
 
 def test_asked_to_end_the_server_finishes_what_it_can_and_keeps_the_rest(tmp_path: Path) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import select
 import socket
 import subprocess
 import sys
@@ -16,7 +18,7 @@ from typer.testing import CliRunner
 from conservator.benchmarks.loopback import Loopback
 from conservator.cli import app
 from conservator.serve.guard import Access
-from serving import png
+from serving import png, until
 
 TOKEN = "correct-horse-battery-staple"
 
@@ -56,12 +58,104 @@ def test_a_body_that_hides_its_length_is_measured_on_the_way(server: Loopback) -
         yield from (b"x" * 100_000 for _ in range(100))
 
     headers = {"Authorization": f"Bearer {TOKEN}", "Content-Type": "multipart/form-data; boundary=x"}
-    try:
+    for _ in range(3):  # whoever has not sent everything yet hears the answer, too
         answer = httpx2.post(f"{server.url}/v1/jobs", content=endless(), headers=headers, timeout=60)
-        assert answer.status_code == 413
-    except httpx2.WriteError:  # the server hung up before we had sent everything
+        assert answer.status_code == 413 and answer.json()["error"] == "TooLarge"
+    until(lambda: 413 in [line.get("status") for line in server.log], "the line in the log")
+
+
+@pytest.fixture(scope="module")
+def impatient(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Loopback]:
+    with Loopback(tmp_path_factory.mktemp("data"), "--patience", 3) as running:
+        yield running
+
+
+@contextlib.contextmanager
+def connected(server: Loopback, count: int) -> Iterator[list[socket.socket]]:
+    """Sockets that have sent nothing yet."""
+    with contextlib.ExitStack() as stack:
+        address = ("127.0.0.1", server.port)
+        yield [stack.enter_context(socket.create_connection(address, 240)) for _ in range(count)]
+
+
+def hung_up(line: socket.socket) -> bool:
+    """Whether the server ends the connection; waits for it."""
+    try:
+        while line.recv(65536):
+            pass
+    except ConnectionResetError:
         pass
-    assert [line["status"] for line in server.log if line["event"] == "request"][-1] == 413
+    except TimeoutError:
+        return False
+    return True
+
+
+def begun(server: Loopback, body: bytes, length: int = 1000) -> bytes:
+    lines = (f"Host: 127.0.0.1:{server.port}", f"Authorization: Bearer {TOKEN}", f"Content-Length: {length}")
+    kind = "Content-Type: multipart/form-data; boundary=x"
+    return "\r\n".join(["POST /v1/jobs HTTP/1.1", *lines, kind, "", ""]).encode() + body
+
+
+def test_silent_connections_starve_nobody_and_do_not_stay(impatient: Loopback) -> None:
+    half = f"GET /v1/tools HTTP/1.1\r\nHost: 127.0.0.1:{impatient.port}\r\n".encode()
+    with connected(impatient, 450) as silent:
+        for line in silent[200:]:
+            with contextlib.suppress(ConnectionError):
+                line.sendall(half)
+        for _ in range(20):
+            answer = httpx2.get(f"{impatient.url}/v1/tools", timeout=60)
+            assert answer.status_code == 200
+        assert all(hung_up(line) for line in silent)
+
+
+def test_a_head_and_a_body_that_trickle_are_not_waited_for(impatient: Loopback) -> None:
+    with connected(impatient, 2) as (head, body):
+        form = b'--x\r\nContent-Disposition: form-data; name="photo"; filename="a"\r\n\r\n'
+        body.sendall(begun(impatient, form, 10**6))
+        head.sendall(b"GET /health HTTP/1.1\r\nX-Slow: ")
+        with contextlib.suppress(ConnectionError):
+            while not select.select([body], [], [], 0.3)[0]:
+                body.sendall(b"x")
+                head.sendall(b"x")
+        told = body.recv(65536).decode()
+        assert told.startswith("HTTP/1.1 408") and "TooSlow" in told and "nosniff" in told
+        assert hung_up(head)
+
+
+def test_who_does_not_read_the_answers_is_left(impatient: Loopback) -> None:
+    ask = f"GET /openapi.json HTTP/1.1\r\nHost: 127.0.0.1:{impatient.port}\r\n\r\n".encode()
+    length = len(httpx2.get(f"{impatient.url}/openapi.json", timeout=60).content)
+    asked = 20_000_000 // length
+    with connected(impatient, 1) as (line,):
+        line.setblocking(False)
+        rest, taken = ask * asked, 0
+        with pytest.raises(ConnectionError):  # from a server that went on waiting, no error would come
+            while select.select([], [line], [], 240)[1]:
+                rest = rest[line.send(rest or ask) :]
+        line.setblocking(True)
+        with contextlib.suppress(ConnectionResetError):
+            while data := line.recv(2**20):
+                taken += len(data)
+    assert taken < asked * length
+
+
+def test_too_many_requests_at_a_time_are_refused_as_everything_is(server: Loopback) -> None:
+    with connected(server, 200) as busy:
+        for line in busy:
+            line.sendall(begun(server, b"--x"))
+        until(lambda: get(server, "/v1/tools", Authorization=f"Bearer {TOKEN}").status_code == 503, "a full house")
+        refused = get(server, "/v1/tools", Authorization=f"Bearer {TOKEN}")
+        assert refused.json()["error"] == "Busy" and int(refused.headers["retry-after"]) >= 1
+        assert refused.headers["x-content-type-options"] == "nosniff"
+        assert get(server, "/health").status_code == 200
+    until(lambda: get(server, "/v1/tools", Authorization=f"Bearer {TOKEN}").status_code == 200, "room")
+
+
+def test_what_is_no_http_is_answered_with_the_same_headers(server: Loopback) -> None:
+    with connected(server, 1) as (line,):
+        line.sendall(b"\x16\x03\x01 hello\r\n\r\n")
+        told = line.recv(65536).decode()
+    assert told.startswith("HTTP/1.1 400") and "nosniff" in told and "no-store" in told
 
 
 @pytest.mark.parametrize(

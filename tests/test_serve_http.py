@@ -75,6 +75,19 @@ def test_from_a_photograph_to_result_record_and_report(client: httpx2.Client) ->
     assert "sandbox" in report.headers["content-security-policy"]
 
 
+def test_bytes_alone_are_the_same_job_as_a_form(client: httpx2.Client) -> None:
+    photo, key = png(seed=4), {"Idempotency-Key": "bytes-or-form"}
+    until(lambda: 'state="queued"} 0' in client.get("/metrics").text, "room in the queue")
+    sent = client.post("/v1/photos", content=photo, params={"strength": 0.5, "prefer": "denoise"}, headers=key)
+    assert sent.status_code == 202 and sent.headers["location"] == f"/v1/jobs/{sent.json()['id']}", sent.text
+    form = {"strength": "0.5", "prefer": "denoise"}
+    again = client.post("/v1/jobs", files={"photo": photo}, data=form, headers=key)
+    assert again.status_code == 200 and again.json()["id"] == sent.json()["id"]
+    assert ended(client, sent.json()["id"])["state"] == "done"
+    for body, query, status in ((b"", {}, 415), (photo, {"strength": 3}, 422), (photo, {"photo": "x"}, 422)):
+        assert client.post("/v1/photos", content=body, params=query).status_code == status
+
+
 def test_black_parts_of_a_mask_come_back_to_the_byte(client: httpx2.Client) -> None:
     photo = png(seed=5)
     mask = np.zeros((72, 104), np.uint8)
@@ -189,7 +202,7 @@ def test_paths_and_addresses_are_no_photographs(client: httpx2.Client, tmp_path:
 def test_the_description_asks_for_a_token_only_where_one_is_needed(client: httpx2.Client) -> None:
     described = client.get("/openapi.json").json()
     operations = [operation for path in described["paths"].values() for operation in path.values()]
-    assert len(operations) == 12 and not any("security" in operation for operation in operations)
+    assert len(operations) == 13 and not any("security" in operation for operation in operations)
     assert described["components"]["schemas"]["Problem"]["required"]
 
 

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import resource
 import signal
+import sqlite3
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -15,6 +17,7 @@ import pytest
 import conservator
 from conservator.errors import InputError, OutputError, UsageError
 from conservator.photo import encode
+from conservator.serve import store
 from conservator.serve.jobs import ENDED, Job, Jobs, State
 from conservator.serve.limits import Limits
 from conservator.serve.orders import Order, RestoreOptions, TreatOptions
@@ -281,6 +284,55 @@ def test_a_clock_that_jumps_costs_no_result(opened: Open, monkeypatch: pytest.Mo
         jobs.expire()
         assert jobs.get(before.id).state is State.DONE, "nobody has waited an hour"
         assert before.created <= done.created <= (done.started or 0) <= (done.ended or 0) < before.created + 3000
+
+
+@pytest.mark.parametrize("years", [10, -10])
+def test_a_server_that_starts_with_a_wrong_clock_keeps_what_there_is(
+    opened: Open, monkeypatch: pytest.MonkeyPatch, years: int
+) -> None:
+    jobs = opened(keep_seconds=3600)
+    job, _ = jobs.submit(Order.diagnose(), png())
+    ended(jobs, job.id)
+    jobs.close()
+    with monkeypatch.context() as wrong:
+        wrong.setattr("conservator.serve.store._BEGAN", store._BEGAN + years * 365 * 86_400)
+        jobs = opened(keep_seconds=3600)
+        jobs.expire()
+        assert jobs.file(job.id, "diagnosis").exists()
+        odd, _ = jobs.submit(Order.diagnose(), png(seed=1))
+        assert abs(ended(jobs, odd.id).created - job.created) > 9 * 365 * 86_400
+        jobs.close()
+    jobs = opened(keep_seconds=3600)
+    jobs.expire()
+    assert jobs.file(job.id, "diagnosis").exists() and jobs.file(odd.id, "diagnosis").exists()
+    jobs.close()
+    jobs = opened(keep_seconds=0.01)
+    time.sleep(0.02)
+    jobs.expire()
+    assert not sum(jobs.counts().values()), "they expire all the same"
+
+
+def test_what_has_just_ended_is_not_as_old_as_the_time_between_two_looks(
+    opened: Open, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    jobs = opened(keep_seconds=3600)
+    job, _ = jobs.submit(Order.diagnose(), png())
+    jobs.cancel(job.id)
+    for kept in (True, False):
+        monkeypatch.setattr(jobs, "_looked", time.monotonic() - 7200)
+        jobs.expire()
+        assert (sum(jobs.counts().values()) == 1) is kept
+
+
+def test_a_folder_of_the_release_before_is_taken_over(opened: Open, tmp_path: Path) -> None:
+    job, _ = (jobs := opened()).submit(Order.diagnose(), png())
+    ended(jobs, job.id)
+    jobs.close()
+    with contextlib.closing(sqlite3.connect(tmp_path / "data/jobs.sqlite3")) as book:
+        book.executescript("ALTER TABLE jobs DROP COLUMN age; PRAGMA user_version = 1;")
+    jobs = opened()
+    jobs.expire()
+    assert jobs.file(job.id, "diagnosis").exists()
 
 
 def test_policies_that_search_share_the_servers_experience(tmp_path: Path) -> None:

@@ -11,6 +11,7 @@ import pytest
 from PIL import Image
 
 from conservator.errors import OutputError
+from conservator.files import make_folder, write_atomically
 from conservator.staging import Staging
 
 
@@ -53,3 +54,35 @@ def test_results_have_the_usual_permissions_not_those_of_temporary_files(tmp_pat
     with Staging() as staging:
         staging.add_text(tmp_path / "a", "")
     assert (tmp_path / "a").stat().st_mode == usual.stat().st_mode
+
+
+@pytest.mark.skipif(not Path("/proc/self/fd").is_dir(), reason="names of open files as Linux gives them")
+def test_names_are_on_the_disk_before_anybody_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    synced: list[tuple[Path, list[str]]] = []
+    fsync = os.fsync
+
+    def noted(handle: int) -> None:
+        fsync(handle)
+        place = Path(f"/proc/self/fd/{handle}").resolve()
+        if place.is_dir():
+            synced.append((place.relative_to(tmp_path), sorted(path.name for path in place.iterdir())))
+
+    monkeypatch.setattr(os, "fsync", noted)
+    write_atomically(tmp_path / "a.txt", b"a")
+    ((folder, names),) = synced
+    assert folder == Path() and "a.txt" in names
+    synced.clear()
+    make_folder(tmp_path / "jobs/7")
+    assert synced == [(Path("jobs"), ["7"]), (Path(), ["a.txt", "jobs"])]
+    synced.clear()
+    with Staging(tmp_path / "room") as staging:
+        staging.add_text(tmp_path / "jobs/7/b.txt", "b")
+        assert not synced
+    assert synced == [(Path("jobs/7"), ["b.txt"])]
+
+
+def test_a_folder_that_may_be_written_and_not_read_takes_files(tmp_path: Path) -> None:
+    box = tmp_path / "box"
+    box.mkdir(mode=0o333)
+    write_atomically(box / "a.txt", b"a")
+    assert (box / "a.txt").read_bytes() == b"a"

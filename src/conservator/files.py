@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
 import secrets
 from collections.abc import Iterable
@@ -66,7 +67,7 @@ def file_behind(stream: object) -> Path | None:
 
 
 def write_atomically(path: Path, data: bytes, *, overwrite: bool = False, protect: Iterable[Path] = ()) -> None:
-    """Put a file in place complete, or leave everything as it was.
+    """Put a file in place complete, or leave everything as it was; behind this a power cut cannot undo it.
 
     overwrite  whether an existing file may be replaced; a symbolic link is replaced, not followed
     protect    files that are never replaced, by whatever name or link `path` reaches them
@@ -77,6 +78,7 @@ def write_atomically(path: Path, data: bytes, *, overwrite: bool = False, protec
     try:
         write_through(temporary, data)
         _move(temporary, path, overwrite)
+        settle(path.parent)
     except FileExistsError as error:
         raise _taken(path) from error
     except OSError as error:
@@ -87,11 +89,19 @@ def write_atomically(path: Path, data: bytes, *, overwrite: bool = False, protec
 
 
 def make_folder(folder: Path) -> None:
-    """Create a folder and those above it; OutputError when that is impossible."""
+    """Create a folder and those above it, for good; OutputError when that is impossible."""
     try:
-        folder.mkdir(parents=True, exist_ok=True)
+        create_folder(folder)
     except OSError as error:
         raise OutputError(f"folder {folder}: {error.strerror}", "a place to write", "choose another") from error
+
+
+def create_folder(folder: Path) -> None:
+    """The same with an OSError."""
+    missing = [place for place in (folder, *folder.parents) if not place.exists()]
+    folder.mkdir(parents=True, exist_ok=True)
+    for place in missing:
+        settle(place.parent)
 
 
 def check_place(path: Path, *, overwrite: bool, protect: Iterable[Path]) -> None:
@@ -132,6 +142,21 @@ def write_through(path: Path, data: bytes) -> None:
         file.write(data)
         file.flush()
         os.fsync(file.fileno())
+
+
+def settle(folder: Path) -> None:
+    """Have the names in a folder on the disk itself: a file that was moved there is there after a power cut, too."""
+    try:
+        opened = os.open(folder, os.O_RDONLY)
+    except OSError:  # Windows, or a folder that may be written and not read
+        return
+    try:
+        os.fsync(opened)
+    except OSError as error:
+        if error.errno not in (errno.EINVAL, errno.ENOTSUP):  # file systems that know no such thing
+            raise
+    finally:
+        os.close(opened)
 
 
 def _move(temporary: Path, path: Path, overwrite: bool) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -17,6 +18,19 @@ SCHEMA = 1
 
 Event = dict[str, Any]
 Listener = Callable[[Event], None]
+
+
+def finite(value: Any) -> Any:
+    """JSON values with None for every number that is NaN or infinite."""
+    if isinstance(value, Mapping):
+        return {key: finite(one) for key, one in value.items()}
+    if isinstance(value, list | tuple):
+        return [finite(one) for one in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value
+
+
+def _refuse(constant: str) -> None:
+    raise ValueError(f"{constant} is no number of JSON's")
 
 
 class Ledger:
@@ -44,8 +58,8 @@ class Ledger:
         return time.perf_counter() - self._begun
 
     def add(self, kind: str, **facts: Any) -> Event:
-        """Append an event; `facts` must be JSON values."""
-        event = {"seq": len(self.events), "at": round(self.elapsed, 4), "type": kind, **facts}
+        """Append an event; `facts` must be JSON values, and where they hold NaN or infinity the event holds None."""
+        event = {"seq": len(self.events), "at": round(self.elapsed, 4), "type": kind, **finite(facts)}
         self.events.append(event)
         self._tell(event)
         return event
@@ -53,7 +67,7 @@ class Ledger:
     def progress(self, kind: str, **facts: Any) -> None:
         """Tell the listener without leaving a trace: tiles come by the thousand and prove nothing."""
         if self._listener is not None:
-            self._listener({"seq": -1, "at": round(self.elapsed, 4), "type": kind, **facts})
+            self._listener({"seq": -1, "at": round(self.elapsed, 4), "type": kind, **finite(facts)})
 
     def timed(self, stage: str) -> _Stopwatch:
         """Context manager that adds its duration to `seconds[stage]`."""
@@ -67,7 +81,7 @@ class Ledger:
 
     def _tell(self, event: Event) -> None:
         if self._file is not None:
-            self._file.write(json.dumps(event, ensure_ascii=False) + "\n")
+            self._file.write(json.dumps(event, ensure_ascii=False, allow_nan=False) + "\n")
             self._file.flush()
         if self._listener is not None:
             self._listener(event)
@@ -116,14 +130,14 @@ class Record:
         return dict(self.data)
 
     def to_json(self) -> str:
-        """Indented JSON text."""
-        return json.dumps(self.data, indent=2, ensure_ascii=False) + "\n"
+        """Indented JSON text. JSON knows neither NaN nor infinity: such a number is null in it."""
+        return json.dumps(finite(self.data), indent=2, ensure_ascii=False, allow_nan=False) + "\n"
 
     @classmethod
     def load(cls, source: str | Path) -> Record:
         """Read a record file; InputError when it is not one."""
         try:
-            data = json.loads(Path(source).read_text(encoding="utf-8"))
+            data = json.loads(Path(source).read_text(encoding="utf-8"), parse_constant=_refuse)
         except OSError as error:
             raise InputError(f"record {source}: {error.strerror}", "a readable file", "check the path") from error
         except ValueError as error:

@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from conservator.errors import OutputError
-from conservator.files import write_through
+from conservator.files import create_folder, settle, write_through
 
 Write = Callable[[Path], object]
 """Makes the file it is given the path of."""
@@ -40,6 +40,8 @@ class Staging:
             if kind is None:
                 for unfinished, path in self._waiting:
                     _move(unfinished, path)
+                for folder in {path.parent for _, path in self._waiting} - {self._room}:
+                    _settle(folder)
         finally:
             for unfinished, _ in self._waiting:
                 shutil.rmtree(unfinished.parent, ignore_errors=True)
@@ -76,7 +78,7 @@ def _hidden(path: Path, room: Path | None) -> Path:
     """The same name in a hidden folder: on the same file system, and free."""
     home = room or path.parent
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
+        create_folder(path.parent)
         home.mkdir(parents=True, exist_ok=True)
         return Path(tempfile.mkdtemp(prefix=".conservator-", dir=home)) / path.name
     except OSError as error:
@@ -88,6 +90,13 @@ def _move(unfinished: Path, path: Path) -> None:
         unfinished.replace(path)
     except OSError as error:
         raise _unwritable(path, error) from error
+
+
+def _settle(folder: Path) -> None:
+    try:
+        settle(folder)
+    except OSError as error:
+        raise _unwritable(folder, error) from error
 
 
 def _unwritable(path: Path, error: OSError) -> OutputError:

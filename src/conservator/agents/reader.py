@@ -12,6 +12,7 @@ from conservator.degradations import NAMES
 from conservator.errors import UsageError
 from conservator.record import Ledger
 from conservator.wishes import Wishes, parse
+from conservator.wishes.agreement import check_agreement
 from conservator.wishes.lexicon import PARTS, Role, words
 from conservator.wishes.schema import MOST, Wish
 
@@ -138,7 +139,10 @@ def _checked(data: Any, instruction: str) -> Answer:
     _check_words([*(wish.said for wish in wishes), *cannot], instruction)
     for wish in wishes:
         _check_kinds(wish)
-    return Wishes(wishes), cannot
+    made = Wishes(wishes)
+    if not cannot:  # else nothing is done at all
+        check_agreement(made, instruction)
+    return made, cannot
 
 
 def _check_words(parts: Sequence[Any], instruction: str) -> None:

@@ -385,6 +385,8 @@ def fuzz(
         int | None, typer.Option(min=1, help="Of each kind of input. Default: as many as were last measured.")
     ] = None,
     only: Annotated[list[str] | None, typer.Option(help="A kind of input; repeatable. Default: every kind.")] = None,
+    seconds: Annotated[float | None, typer.Option(min=1, help="Begin no case after so many.")] = None,
+    together: Annotated[int, typer.Option(min=1, help="Kinds at a time.")] = 1,
     seed: Seed = 0,
     output: Output = None,
 ) -> None:
@@ -394,7 +396,8 @@ def fuzz(
     if unknown := sorted(set(only or ()) - CASES.keys()):
         raise UsageError(f"--only {', '.join(unknown)}", f"some of {', '.join(CASES)}")
     chosen = {name: cases or count for name, count in CASES.items() if not only or name in only}
-    _finish("-".join(["fuzz", *(only or ())]), run(chosen, seed=seed, on_row=_tell), seed, output)
+    found = run(chosen, seed=seed, seconds=seconds or float("inf"), together=together, on_row=_tell)
+    _finish("-".join(["fuzz", *(only or ())]), found, seed, output)
 
 
 @app.command()

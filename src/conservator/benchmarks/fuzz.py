@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import os
 import signal
 import subprocess
@@ -11,6 +12,7 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import MappingProxyType
@@ -19,11 +21,12 @@ from typing import Any
 from conservator.benchmarks.measuring import OnRow
 from conservator.benchmarks.peak import peak_megabytes
 from conservator.benchmarks.results import Findings, Row
+from conservator.benchmarks.valid import pictures
 
 TITLE = "Broken input"
 
 CASES: Mapping[str, int] = MappingProxyType(
-    {"photographs": 70_000, "masks": 30_000, "records": 8_000, "plans": 10_000, "bodies": 6_000}
+    {"photographs": 62_000, "masks": 28_000, "records": 4_000, "plans": 8_000, "bodies": 600}
 )
 """How many of each kind are tried unless told otherwise."""
 
@@ -42,31 +45,47 @@ CHILD = ("-m", "conservator.benchmarks.broken")
 _MOST = 100  # failures of one kind of input after which there is enough to mend
 
 
-def run(cases: Mapping[str, int] = CASES, *, seed: int = 0, on_row: OnRow | None = None) -> Findings:
-    """Try so many cases of each kind of input, see `broken.TARGETS`, each kind in a process that may die of it."""
-    rows: list[Row] = []
-    table: list[Row] = []
-    for target, count in cases.items():
-        trial = Trial(target, count, seed)
-        rows += trial.run()
-        table.append(trial.summary)
+def run(
+    cases: Mapping[str, int] = CASES,
+    *,
+    seed: int = 0,
+    seconds: float = math.inf,
+    together: int = 1,
+    on_row: OnRow | None = None,
+) -> Findings:
+    """Try so many cases of each kind of input, see `broken.TARGETS`, each kind in a process that may die of it.
+
+    seconds   after which no kind begins another case
+    together  kinds at a time
+    """
+    trials = [Trial(target, count, seed, seconds) for target, count in cases.items()]
+
+    def tried(trial: Trial) -> list[Row]:
+        failures = trial.run()
         if on_row is not None:
-            on_row({"task": f"{target}: {count} cases, {len(trial.failures)} failures"})
-    settings = {"cases": dict(cases), "patience_seconds": PATIENCE, "most_memory_mb": MOST_MEMORY}
-    return Findings(TITLE, {"cases": table}, rows, settings)
+            on_row({"task": f"{trial.target}: {trial.cases} cases, {len(failures)} failures"})
+        return failures
+
+    with ThreadPoolExecutor(together) as pool:
+        rows = [row for failures in pool.map(tried, trials) for row in failures]
+    bounds = {"patience_seconds": PATIENCE, "most_memory_mb": MOST_MEMORY}
+    asked = {"cases": dict(cases), "seconds": seconds, "together": together}
+    settings = {**asked, "photographs": sorted(pictures()), **bounds}
+    return Findings(TITLE, {"cases": [trial.summary for trial in trials]}, rows, settings)
 
 
 @dataclass
 class Trial:
     """The cases of one kind of input.
 
-    ends       of cases: "taken" and "refused"
+    ends       of cases: "taken", "refused", "carried out", and "refused at work"
     failures   what they did instead
     """
 
     target: str
     count: int
     seed: int
+    seconds: float = math.inf
     ends: Counter[str] = field(default_factory=Counter)
     failures: list[Row] = field(default_factory=list)
     _seconds: float = 0.0
@@ -76,10 +95,15 @@ class Trial:
     def run(self) -> list[Row]:
         """Try them all, in a new process behind one that died; returns the failures."""
         begun, first = time.perf_counter(), 0
-        while first < self.count and len(self.failures) < _MOST:
+        while first < self.count and len(self.failures) < _MOST and self._seconds < self.seconds:
             first = self._tried(first)
-        self._seconds = time.perf_counter() - begun
+            self._seconds = time.perf_counter() - begun
         return self.failures
+
+    @property
+    def cases(self) -> int:
+        """How many were tried."""
+        return self.ends.total() + len(self.failures)
 
     @property
     def summary(self) -> Row:
@@ -87,9 +111,10 @@ class Trial:
         how = Counter(row["how"] for row in self.failures)
         return {
             "input": self.target,
-            "cases": self.ends.total() + len(self.failures),
-            "taken": self.ends["taken"],
-            "refused": self.ends["refused"],
+            "cases": self.cases,
+            "taken": self.ends["taken"] + self.ends["carried out"],
+            "refused": self.ends["refused"] + self.ends["refused at work"],
+            "at work": self.ends["carried out"] + self.ends["refused at work"],
             "unforeseen errors": how["error"],
             "crashes": how["crash"],
             "hangs": how["hang"],
@@ -101,7 +126,7 @@ class Trial:
 
     def _tried(self, first: int) -> int:
         """Try cases in one process until it ends or dies; the case to go on with."""
-        child = _Child(self.target, self.seed, first, self.count)
+        child = _Child(self.target, self.seed, first, self.count, self.seconds - self._seconds)
         case: int | None = None
         for told in child.lines():
             if "begun" in told:
@@ -129,8 +154,8 @@ class _Child:
     peak       MB of the process, or of the largest one that it started
     """
 
-    def __init__(self, target: str, seed: int, first: int, last: int) -> None:
-        words = [target, str(seed), str(first), str(last)]
+    def __init__(self, target: str, seed: int, first: int, last: int, seconds: float) -> None:
+        words = [target, str(seed), str(first), str(last), str(seconds)]
         self._process = subprocess.Popen(
             [sys.executable, "-X", "faulthandler", "-W", "ignore", *CHILD, *words],
             stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True,

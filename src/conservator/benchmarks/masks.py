@@ -28,7 +28,8 @@ def run(*, seed: int = 0, count: int = 24, on_row: OnRow | None = None) -> Findi
         if on_row is not None:
             on_row(rows[-1])
     settings = {"masks": count, "size": list(SIZE), "points": list(BUDGETS)}
-    return Findings(TITLE, {"points": _summed(rows, "points"), "files": _summed(rows, "format")}, rows, settings)
+    names = {"points": "points", "polygons": "polygons", "files": "format"}
+    return Findings(TITLE, {title: _summed(rows, by) for title, by in names.items()}, rows, settings)
 
 
 def masks(seed: int, count: int) -> Iterator[Flags]:
@@ -49,7 +50,16 @@ def _outlined(mask: Flags) -> Iterator[Row]:
         parts = trace(mask, points)
         used = sum(part.points for part in parts)
         iou = overlap(fill([part.rings for part in parts], SIZE), mask)
-        yield {"points": "exact" if points is None else str(points), "used": used, "iou": iou}
+        budget = "exact" if points is None else str(points)
+        yield {"points": budget, "used": used, "iou": iou}
+        yield {"polygons": budget, **_as_polygons(mask, points)}
+
+
+def _as_polygons(mask: Flags, points: int | None) -> Row:
+    """The same as a file of COCO's polygons, which have no holes, read again."""
+    data = encode_masks({"mask": mask.astype(np.float32)}, ".json", style="polygons", points=points)
+    rings = json.loads(data)["annotations"][0]["segmentation"]
+    return {"used": sum(map(len, rings)) // 2, "iou": overlap(read_mask(data, SIZE) >= 0.5, mask)}
 
 
 def _filed(mask: Flags) -> Iterator[Row]:
@@ -68,6 +78,6 @@ def _summed(rows: Sequence[Row], by: str) -> list[Row]:
 
 def _row(by: str, name: str, rows: Sequence[Row]) -> Row:
     ious = [row["iou"] for row in rows]
-    cost = "used" if by == "points" else "bytes"
+    cost = "bytes" if by == "format" else "used"
     return {by: name, f"mean_{cost}": round(mean([row[cost] for row in rows]) or 0), "iou": mean(ious),
             "worst_iou": min(ious), "reach_99_percent": percent([iou >= 0.99 for iou in ious])}  # fmt: skip

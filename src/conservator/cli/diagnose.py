@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, get_args
 
 import typer
 
@@ -56,6 +56,13 @@ def diagnose(
             "photographs."
         ),
     ] = None,
+    mask_style: Annotated[
+        str, typer.Option(help="Of masks in COCO: rle, counts (run lengths that are not compressed) or polygons.")
+    ] = "rle",
+    mask_points: Annotated[
+        int | None,
+        typer.Option(min=4, help="At most so many points for the outline of each mask; of COCO's those of polygons."),
+    ] = None,
     threads: options.Threads = None,
     device: options.Device = None,  # takes effect where it is read
     overwrite: options.Overwrite = False,
@@ -70,7 +77,7 @@ def diagnose(
     wanted = _wanted(select, point or [], box, regions)
     job = partial(
         _diagnose_one, targets=targets, select=wanted, regions=regions, overwrite=overwrite, threads=threads,
-        tables=not as_json,
+        tables=not as_json, outlines=_outlines(masks, mask_style, mask_points),
     )  # fmt: skip
     raise typer.Exit(run_all(sources, job, voice, as_json=as_json))
 
@@ -92,6 +99,24 @@ def _wanted(select: str | None, points: Sequence[str], box: str | None, regions:
 
     marks = [(abs(x), y, not text.startswith("-")) for text in points for x, y in [_numbers(text, 2)]]
     return Prompt(points=tuple(marks), box=_numbers(box, 4) if box is not None else None)  # type: ignore[arg-type]
+
+
+def _outlines(masks: str | None, style: str, points: int | None) -> dict[str, Any]:
+    """How masks are to be written; UsageError for what nothing is written with."""
+    from conservator.masks.coco import Style
+
+    if style not in get_args(Style):
+        raise UsageError(f"--mask-style {style}", ", ".join(get_args(Style)))
+    if masks is None and (style != "rle" or points is not None):
+        raise UsageError("--mask-style or --mask-points alone", "masks to write", "pass --masks FILE")
+    suffix = Path(masks or "").suffix.lower()
+    if style != "rle" and suffix in (".svg", ".geojson", ".png"):
+        raise UsageError(f"--mask-style {style} for {suffix}", "COCO", "name a .json")
+    if points is not None and suffix == ".png":
+        raise UsageError("--mask-points for .png, which has none", "outlines", "name a .json, .geojson or .svg")
+    if points is not None and style == "counts":
+        raise UsageError("--mask-points with --mask-style counts", "polygons")
+    return {"style": "polygons" if points is not None else style, "points": points}
 
 
 def _numbers(text: str, count: int) -> tuple[float, ...]:
@@ -141,6 +166,7 @@ def _diagnose_one(
     overwrite: bool,
     threads: int | None,
     tables: bool,
+    outlines: Mapping[str, Any],
 ) -> Outcome:
     import conservator
 
@@ -158,14 +184,16 @@ def _diagnose_one(
         selection = conservator.select(photo, select, diagnosis=diagnosis, sources=sources)
         named = {selection.phrase: (selection.region(diagnosis), selection.mask)}
         facts["selection"] = selection.to_dict()
-    facts |= _write(photo, named, wanted)
+    facts |= _write(photo, named, wanted, outlines)
     if tables:
         _print(source.label, diagnosis, facts)
     status = Status.UNCHANGED if diagnosis.clean else Status.DONE
     return Outcome(status, found(facts["degradations"]), facts)
 
 
-def _write(photo: Photo, regions: Mapping[str, tuple[Region, Mask]], wanted: Targets) -> dict[str, str]:
+def _write(
+    photo: Photo, regions: Mapping[str, tuple[Region, Mask]], wanted: Targets, outlines: Mapping[str, Any]
+) -> dict[str, str]:
     """Write overlay and masks, both or neither; returns their names."""
     with Staging() as staging:
         if wanted.picture is not None:
@@ -177,7 +205,7 @@ def _write(photo: Photo, regions: Mapping[str, tuple[Region, Mask]], wanted: Tar
 
             file = photo.source.name if photo.source else ""
             named = {name: mask for name, (_, mask) in regions.items()}
-            data = encode_masks(named, wanted.record.suffix.lower(), file=file)
+            data = encode_masks(named, wanted.record.suffix.lower(), file=file, **outlines)
             staging.add(wanted.record, lambda place: place.write_bytes(data))
     return {name: str(file) for name, file in (("overlay", wanted.picture), ("masks", wanted.record)) if file}
 

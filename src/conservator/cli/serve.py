@@ -51,6 +51,11 @@ def serve(
         float,
         typer.Option(min=1, help="Of all finished jobs together; the oldest go.", rich_help_panel=options.LIMITS),
     ] = 10_000.0,
+    patience: Annotated[
+        float,
+        typer.Option(min=0.1, help="Seconds a client may be silent while it is waited for.",
+                     rich_help_panel=options.LIMITS),
+    ] = 30.0,
     grace: Annotated[
         float, typer.Option(min=0, help="Seconds that running jobs get to end.", rich_help_panel=options.LIMITS)
     ] = 10.0,
@@ -63,7 +68,7 @@ def serve(
 
     limits = Limits(
         workers, max_queue, round(max_megabytes * 1e6), round(max_megapixels * 1e6), max_seconds,
-        keep_hours * 3600, round(keep_megabytes * 1e6),
+        keep_hours * 3600, round(keep_megabytes * 1e6), patience=patience,
     )  # fmt: skip
     place = Place(data_dir or default_folder(), host, port, token_from(token_file), grace, memory)
     if not place.loopback and place.token is None:

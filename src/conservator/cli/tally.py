@@ -13,6 +13,7 @@ from conservator.cli.narrator import Narrator
 from conservator.cli.sources import Source
 from conservator.folders.manifest import Treated
 from conservator.folders.outcome import Outcome, Status
+from conservator.record import finite
 
 Job = Callable[[Source], Outcome]
 
@@ -82,4 +83,4 @@ def _line(label: str, outcome: Outcome) -> str:
         **outcome.facts,
     }
     # A file's name that is no valid text becomes an escape that JSON readers turn back into the same name.
-    return json.dumps(line, ensure_ascii=False).encode("utf-8", "backslashreplace").decode()
+    return json.dumps(finite(line), ensure_ascii=False, allow_nan=False).encode("utf-8", "backslashreplace").decode()

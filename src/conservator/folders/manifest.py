@@ -221,15 +221,17 @@ def _room(path: Path) -> str:
         return ""
 
 
-def done_in(folder: Path) -> list[str]:
-    """Outputs of the photographs that a manifest in this folder calls done; none when there is no manifest yet."""
+def outputs_in(folder: Path) -> tuple[list[str], int]:
+    """What a manifest in this folder says: outputs of the photographs that are done, and how many are at work or were
+    when the batch died; none when there is no manifest yet."""
     path = folder / "manifest.sqlite"
     if not path.exists():
-        return []
+        return [], 0
     with contextlib.closing(sqlite3.connect(path, timeout=30.0)) as base:
         if base.execute("PRAGMA user_version").fetchone() == (0,):
-            return []
-        return [output for (output,) in base.execute("SELECT output FROM photographs WHERE state = 'done'")]
+            return [], 0
+        rows = base.execute("SELECT state, output FROM photographs").fetchall()
+    return [output for state, output in rows if state == "done"], sum(state == "running" for state, _ in rows)
 
 
 def key(name: str) -> str:

@@ -10,10 +10,10 @@ import numpy as np
 from conservator.errors import InputError, UsageError
 from conservator.masks import rle
 from conservator.masks.fill import Flags, checked, fill, refuse_crossing
-from conservator.masks.trace import trace, without_holes
+from conservator.masks.trace import without_holes
 
 Style = Literal["rle", "counts", "polygons"]
-"""Compressed run lengths, plain ones, or polygons. COCO's polygons have no holes: parts with holes are cut in two."""
+"""Compressed run lengths, plain ones, or polygons. COCO's polygons have no holes, see `trace.without_holes`."""
 
 _WANTED = "COCO: a data set, annotations, a segmentation, polygons or RLE; or GeoJSON"
 
@@ -55,18 +55,16 @@ def inside_frame(ring: Any, size: tuple[int, int], name: str) -> None:
 
 
 def segmentation(inside: Flags, style: Style = "rle", points: int | None = None) -> Any:
-    """The "segmentation" of a mask; `points` bounds those of polygons, see `trace`."""
+    """The "segmentation" of a mask; `points` bounds those of polygons, see `trace.without_holes`."""
     if style != "polygons":
         return rle.encode(inside, compressed=style == "rle")
-    if points is not None:
-        inside = fill([part.rings for part in trace(inside, points)], (inside.shape[0], inside.shape[1]))
-    return [_numbers(ring) for ring in without_holes(inside)]
+    return [_numbers(ring) for ring in without_holes(inside, points)]
 
 
-def dataset(masks: Mapping[str, Flags], file: str, style: Style = "rle") -> dict[str, Any]:
+def dataset(masks: Mapping[str, Flags], file: str, style: Style = "rle", points: int | None = None) -> dict[str, Any]:
     """A data set of one image with an annotation and a category for each named mask (H, W)."""
     height, width = next(iter(masks.values())).shape
-    notes = [_annotation(i, inside, style) for i, inside in enumerate(masks.values(), 1)]
+    notes = [_annotation(i, inside, segmentation(inside, style, points)) for i, inside in enumerate(masks.values(), 1)]
     return {
         "images": [{"id": 1, "file_name": file, "width": width, "height": height}],
         "annotations": notes,
@@ -74,7 +72,7 @@ def dataset(masks: Mapping[str, Flags], file: str, style: Style = "rle") -> dict
     }
 
 
-def _annotation(number: int, inside: Flags, style: Style) -> dict[str, Any]:
+def _annotation(number: int, inside: Flags, outline: Any) -> dict[str, Any]:
     rows, columns = (np.flatnonzero(inside.any(axis=axis)) for axis in (1, 0))
     box = [0, 0, 0, 0]
     if rows.size:
@@ -83,10 +81,10 @@ def _annotation(number: int, inside: Flags, style: Style) -> dict[str, Any]:
         "id": number,
         "image_id": 1,
         "category_id": number,
-        "segmentation": segmentation(inside, style),
+        "segmentation": outline,
         "area": int(inside.sum()),
         "bbox": box,
-        "iscrowd": int(style != "polygons"),
+        "iscrowd": int(isinstance(outline, Mapping)),
     }
 
 

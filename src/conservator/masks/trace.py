@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from conservator.errors import UsageError
 from conservator.masks.fill import Flags, Ring, area, crossing, fill
 
+_SEAMS = 200  # shortest ones, that are tried for each hole: one that crosses no other edge is nearly always among them
 _HALVINGS = 24  # of the tolerance when a number of points is asked for
 
 
@@ -53,11 +54,43 @@ def trace(inside: Flags, points: int | None = None) -> list[Part]:
             low = middle
         else:
             high, best = middle, tried or best
-    return best
+    covers = fill([part.rings for part in best], (inside.shape[0], inside.shape[1])).any()
+    return best if covers else [_box(exact[0])]  # thin ones may lie between the centres of pixels
 
 
-def without_holes(inside: Flags) -> Iterator[Ring]:
-    """Outlines of a mask that need no holes: parts with holes are cut in two through the middle of one."""
+def without_holes(inside: Flags, points: int | None = None) -> list[Ring]:
+    """Outlines of a mask that need no holes; at most `points` points in all, at least 4, or exact.
+
+    Exact, parts with holes are cut in two; within a number of points a seam, there and back, leads to each hole.
+    """
+    if points is None:
+        return list(_cut(inside))
+    budget = points
+    while True:
+        rings = [_seamed(part) for part in trace(inside, budget)]
+        excess = sum(map(len, rings)) - points
+        if excess <= 0:
+            return rings
+        budget = max(budget - excess, 4)
+
+
+def _seamed(part: Part) -> Ring:
+    """A part as one ring: by the even-odd rule, and by the other, a seam there and back encloses nothing."""
+    ring = part.outline
+    for hole in part.holes:
+        apart = np.linalg.norm(ring[:, None] - hole[None], axis=2)
+        for flat in np.argsort(apart, axis=None, kind="stable")[:_SEAMS]:
+            i, j = np.unravel_index(flat, apart.shape)
+            around = np.roll(hole, -int(j), axis=0)
+            joined = np.concatenate([ring[: i + 1], around, around[:1], ring[i:]])
+            if crossing(joined) is None:
+                ring = joined
+                break
+    return ring
+
+
+def _cut(inside: Flags) -> Iterator[Ring]:
+    """Exact outlines: parts with holes are cut in two through the middle of one."""
     for part in _parts(inside):
         if not part.holes:
             yield _thinned(part, 0.0).outline
@@ -69,7 +102,7 @@ def without_holes(inside: Flags) -> Iterator[Ring]:
         cut = int(np.clip(round(centres[len(centres) // 2] - x0), 1, alone.shape[1] - 1))
         for left, half in ((0, alone[:, :cut]), (cut, alone[:, cut:])):
             corner = np.array([x0 + left, y0])
-            yield from (ring + corner for ring in without_holes(half))
+            yield from (ring + corner for ring in _cut(half))
 
 
 def _parts(inside: Flags) -> list[Part]:

@@ -8,31 +8,43 @@ from typing import Any
 
 import numpy as np
 
-from conservator.errors import OutputError
+from conservator.errors import OutputError, UsageError
 from conservator.masks import coco, geojson, svg
 from conservator.pixels.types import Mask
 
 FORMATS = (".json", ".geojson", ".svg", ".png")
 
 
-def encode_masks(masks: Mapping[str, Mask], suffix: str, *, file: str = "", style: coco.Style = "rle") -> bytes:
+def encode_masks(
+    masks: Mapping[str, Mask], suffix: str, *, file: str = "", style: coco.Style = "rle", points: int | None = None
+) -> bytes:
     """A file's bytes for named masks, float32 (H, W) in [0, 1], in the format of an extension, see FORMATS.
 
     file    name of the photo, for COCO (.json)
     style   of COCO's segmentations
+    points  at most so many for the outline of each mask, at least 4; None is exact
 
-    .png holds one mask only, in 16 bits: OutputError for several, and for other extensions.
+    OutputError for other extensions, for several masks in a .png, which is of 16 bits, and where nothing is inside any:
+    a mask that is nowhere at least half inside has no outline and is left out of everything else than a .png.
+    UsageError for points of what has no outline.
     """
+    if suffix not in FORMATS:
+        raise OutputError(f"the extension {suffix!r} for masks", ", ".join(FORMATS), "name the file so")
+    if points is not None and (suffix == ".png" or (suffix == ".json" and style != "polygons")):
+        raise UsageError(f"{points} points for {suffix}", "outlines: .svg, .geojson, or COCO's polygons")
     if suffix == ".png":
         return _png(masks)
-    inside = {name: mask >= 0.5 for name, mask in masks.items()}
+    inside = {name: mask >= 0.5 for name, mask in masks.items() if (mask >= 0.5).any()}
+    if not inside:
+        names, most = ", ".join(masks), max(float(mask.max()) for mask in masks.values())
+        got = f"an outline of {names}, nowhere more than {most:.0%} inside"
+        fix = "name a .png, which keeps it soft" if most else "leave it out"
+        raise OutputError(got, "a part that is at least half inside", fix)
     if suffix == ".svg":
-        return svg.write(inside).encode()
+        return svg.write(inside, points).encode()
     if suffix == ".geojson":
-        return _json(geojson.write(inside))
-    if suffix == ".json":
-        return _json(coco.dataset(inside, file, style))
-    raise OutputError(f"the extension {suffix!r} for masks", ", ".join(FORMATS), "name the file so")
+        return _json(geojson.write(inside, points))
+    return _json(coco.dataset(inside, file, style, points))
 
 
 def _png(masks: Mapping[str, Mask]) -> bytes:
@@ -41,6 +53,8 @@ def _png(masks: Mapping[str, Mask]) -> bytes:
     if len(masks) != 1:
         raise OutputError(f"{len(masks)} masks in one .png", "one, or .json, .geojson or .svg", "choose another name")
     (mask,) = masks.values()
+    if not mask.any():
+        raise OutputError(f"a mask of {next(iter(masks))}, which is nowhere", "a part that is in the picture")
     levels = np.rint(np.clip(mask, 0, 1) * np.float32(65535)).astype(np.uint16)
     return bytes(cv2.imencode(".png", levels)[1].tobytes())
 

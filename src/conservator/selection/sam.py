@@ -21,10 +21,6 @@ from conservator.selection.source import Found, Prompt
 GRID = 16
 """Points along the long side when everything is looked for: a quarter of what Segment Anything asks, for processors."""
 
-LEAST_QUALITY, LEAST_STABILITY = 0.86, 0.92
-"""A mask counts from this predicted IoU, and from this IoU of itself at two thresholds (Kirillov et al., 2023; a little
-less strict, for photographs here are damaged)."""
-
 OFFSET = 1.0  # of these thresholds, in logits
 SAME = 0.7  # IoU from which two masks are one thing
 LEAST_AREA, MOST_AREA = 0.002, 0.95  # of the frame
@@ -38,14 +34,14 @@ class Sam:
     name     that it is asked for by, such as "sam:models/mobile_sam"
     network  see `models.foreign.segmenter`
     grid     points along the long side when everything is looked for
-    quality, stability   that a mask then needs, in [0, 1]
+    quality, stability   that a mask then needs, in [0, 1], where it is not what the network's kind asks for
     """
 
     name: str
     network: Segmenter
     grid: int = GRID
-    quality: float = LEAST_QUALITY
-    stability: float = LEAST_STABILITY
+    quality: float | None = None
+    stability: float | None = None
     _seen: WeakKeyDictionary[Scene, Any] = field(default_factory=WeakKeyDictionary, repr=False)
 
     @property
@@ -90,25 +86,39 @@ class Sam:
     def _around(self, scene: Scene) -> Iterator[tuple[float, NDArray[np.int8]]]:
         """(confidence, logits as bytes at the scene's size) of every mask that counts."""
         fit = _Fit.of(self.network, scene)
+        floors = zip((self.quality, self.stability), self.network.least, strict=True)
+        least, stablest = (own if own is not None else usual for own, usual in floors)
+        for logits, quality in self._candidates(scene, fit):
+            if quality < least:
+                continue
+            mask = fit.mask(logits, scene.size)
+            stable = float((mask > OFFSET).sum() / max((mask > -OFFSET).sum(), 1))
+            if stable >= stablest and LEAST_AREA <= (mask > 0).mean() <= MOST_AREA:
+                sure = float(np.clip(quality, 0, 1)) * stable
+                yield sure, np.rint(np.clip(mask * LEVELS, -127, 127)).astype(np.int8)
+
+    def _candidates(self, scene: Scene, fit: _Fit) -> Iterator[tuple[Floats, float]]:
+        """(logits, quality) of what the network found by itself, or of all its readings of a grid of points."""
+        if self.network.found is not None:
+            yield from zip(*self.network.found(self._look(scene, fit)), strict=True)
+            return
         height, width = scene.samples.shape[:2]
         counts = (max(1, round(self.grid * side / max(height, width))) for side in (height, width))
         rows, columns = ((np.arange(n) + 0.5) * side / n for n, side in zip(counts, (height, width), strict=True))
         points = np.array([(x, y) for y, x in product(rows, columns)])
         for some in np.array_split(points, -(-len(points) // BATCH)):
             logits, quality = self._decide(scene, fit, some[:, None], np.full((len(some), 1), ON))
-            for i, j in np.argwhere(quality >= self.quality):
-                mask = fit.mask(logits[i, j], scene.size)
-                stable = float((mask > OFFSET).sum() / max((mask > -OFFSET).sum(), 1))
-                if stable >= self.stability and LEAST_AREA <= (mask > 0).mean() <= MOST_AREA:
-                    sure = float(np.clip(quality[i, j], 0, 1)) * stable
-                    yield sure, np.rint(np.clip(mask * LEVELS, -127, 127)).astype(np.int8)
+            yield from ((logits[i, j], float(quality[i, j])) for i, j in np.ndindex(quality.shape))
 
     def _decide(
         self, scene: Scene, fit: _Fit, points: NDArray[Any], labels: NDArray[np.int64]
     ) -> tuple[Floats, Floats]:
+        return self.network.decide(self._look(scene, fit), fit.points(points), labels)
+
+    def _look(self, scene: Scene, fit: _Fit) -> Any:
         if scene not in self._seen:
             self._seen[scene] = self.network.look(fit.picture(scene))
-        return self.network.decide(self._seen[scene], fit.points(points), labels)
+        return self._seen[scene]
 
 
 @dataclass(frozen=True)

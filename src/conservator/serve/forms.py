@@ -1,14 +1,19 @@
-"""What clients send as multipart forms."""
+"""What clients send: multipart forms, or a photograph alone with the rest in the query."""
 
 from __future__ import annotations
 
-from typing import Annotated
+from collections.abc import AsyncIterable, AsyncIterator
+from contextlib import asynccontextmanager
+from tempfile import SpooledTemporaryFile
+from typing import Annotated, BinaryIO, cast
 
 from fastapi import UploadFile
 from pydantic import BaseModel, ConfigDict, Field, Json
 
 from conservator.errors import UsageError
 from conservator.serve.orders import Order, RestoreOptions, Settings, TreatOptions
+
+_SMALL = 2**20  # bytes, as for files in forms
 
 
 class PhotoForm(BaseModel):
@@ -19,14 +24,9 @@ class PhotoForm(BaseModel):
     photo: Annotated[UploadFile, Field(description="JPEG, PNG, WebP, TIFF, AVIF, BMP, HEIC or camera RAW.")]
 
 
-class JobForm(RestoreOptions):
-    """A photograph and what to do with it: the whole treatment, or with `tool` only that tool."""
+class Wanted(RestoreOptions):
+    """What to do with a photograph: the whole treatment, or with `tool` only that tool."""
 
-    photo: Annotated[UploadFile, Field(description="JPEG, PNG, WebP, TIFF, AVIF, BMP, HEIC or camera RAW.")]
-    mask: Annotated[
-        UploadFile | None,
-        Field(description="Picture of the photograph's size: white is treated, black is left alone to the byte."),
-    ] = None
     tool: str = Field("", max_length=100, description="One tool instead of the whole treatment; see /v1/tools.")
     settings: Annotated[Json[Settings], Field(description="Options of that tool: a JSON object.")] = Field(
         default_factory=dict
@@ -43,6 +43,27 @@ class JobForm(RestoreOptions):
         if alone:
             raise UsageError(f"{', '.join(alone)} with a tool", "options of a tool", "leave out the one or the other")
         return Order.treat(self.tool, TreatOptions(**self.model_dump(include=set(TreatOptions.model_fields))))
+
+
+class JobForm(Wanted):
+    """A photograph and what to do with it."""
+
+    photo: Annotated[UploadFile, Field(description="JPEG, PNG, WebP, TIFF, AVIF, BMP, HEIC or camera RAW.")]
+    mask: Annotated[
+        UploadFile | None,
+        Field(description="Picture of the photograph's size: white is treated, black is left alone to the byte."),
+    ] = None
+
+
+@asynccontextmanager
+async def arrived(pieces: AsyncIterable[bytes]) -> AsyncIterator[UploadFile]:
+    """A body as a file, on the disk unless it is small: many may arrive at a time."""
+    with SpooledTemporaryFile(_SMALL) as room:
+        file = UploadFile(cast(BinaryIO, room), filename="photo")
+        async for piece in pieces:
+            await file.write(piece)
+        await file.seek(0)
+        yield file
 
 
 def read(file: UploadFile | None) -> bytes | None:

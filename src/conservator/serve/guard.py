@@ -28,14 +28,17 @@ OPEN_TO_ALL = frozenset({"/health"})
 PAGE = "/studio/"
 """Where the web page is. Browsers ask for its token themselves, as the password of anybody."""
 
-_HEADERS = {
+HEADERS = {
     "X-Content-Type-Options": "nosniff",
     "Content-Security-Policy": "default-src 'none'; frame-ancestors 'none'",
     "Cross-Origin-Resource-Policy": "same-origin",
     "Referrer-Policy": "no-referrer",
     "Cache-Control": "no-store",
 }
+"""Of every answer that does not say otherwise."""
 
+SLOWEST = 10_000
+"""Bytes a second that a body must come at, over all."""
 
 _METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
 
@@ -90,14 +93,18 @@ def _same(given: str, wanted: str) -> bool:
 
 
 class Guard:
-    """ASGI middleware: lets in whom `access` lets in, with bodies that are neither too long nor too slow.
+    """ASGI middleware: lets in whom `access` lets in, not too many at a time, and bodies neither too long nor too slow.
 
     longest    bytes of a body, by path
-    patience   seconds that a body may pause
+    patience   seconds that a body may pause, and be behind the slowest that is waited for
+    most       requests at a time, besides those that are open to all
     """
 
-    def __init__(self, app: ASGIApp, access: Access, longest: Callable[[str], int], patience: float = 30.0) -> None:
-        self.app, self.access, self.longest, self.patience = app, access, longest, patience
+    def __init__(
+        self, app: ASGIApp, access: Access, longest: Callable[[str], int], patience: float = 30.0, most: int = 200
+    ) -> None:
+        self.app, self.access, self.longest, self.patience, self.most = app, access, longest, patience, most
+        self._within = 0
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve, or refuse."""
@@ -109,21 +116,29 @@ class Guard:
         length = headers.get("content-length", "0")
         if refused is None and length.isdecimal() and int(length) > limit:
             refused = _too_long(limit)
+        if refused is None and self._within >= self.most and scope["path"] not in OPEN_TO_ALL:
+            refused = _too_many(self.most)
         if refused is not None:
             return await refused(scope, receive, send)
-        await self._bounded(scope, receive, send, limit)
+        self._within += 1
+        try:
+            await self._bounded(scope, receive, send, limit)
+        finally:
+            self._within -= 1
 
     async def _bounded(self, scope: Scope, receive: Receive, send: Send, limit: int) -> None:
-        taken, complete, begun = 0, False, False
+        taken, complete, begun, waited = 0, False, False, 0.0
         refused: Response | None = None
 
         async def measured() -> Message:
-            nonlocal taken, complete, refused
+            nonlocal taken, complete, refused, waited
+            since, left = time.monotonic(), self.patience - max(0.0, waited - taken / SLOWEST)
             try:
-                message = await (receive() if complete else asyncio.wait_for(receive(), self.patience))
+                message = await (receive() if complete else asyncio.wait_for(receive(), left))
             except TimeoutError:
                 refused = _too_slow(self.patience)
                 raise
+            waited += time.monotonic() - since
             if message["type"] == "http.request":
                 taken += len(message.get("body", b""))
                 complete = not message.get("more_body", False)
@@ -153,12 +168,19 @@ class _Excess(Exception):
 
 def _too_long(limit: int) -> Response:
     wanted = f"at most {limit / 1e6:.1f} MB"
-    return problem(413, "TooLarge", "a body that is too long", wanted, "send less", Connection="close")
+    # The connection stays: what is on its way is read and thrown away, or its sender would not see the answer.
+    return problem(413, "TooLarge", "a body that is too long", wanted, "send less")
+
+
+def _too_many(most: int) -> Response:
+    got, wanted = f"{most} requests at a time", "fewer"
+    return problem(503, "Busy", got, wanted, "try again in a moment", Retry_After="1")
 
 
 def _too_slow(patience: float) -> Response:
-    got, wanted = f"a body that paused for {patience:g} s", "a whole request"
-    return problem(408, "TooSlow", got, wanted, "send it again", Connection="close")
+    got = f"a body that paused for {patience:g} s, or was so far behind {SLOWEST / 1000:g} kB/s"
+    wanted = "a whole request"
+    return problem(408, "TooSlow", got, wanted, "send it again")
 
 
 class Watcher:
@@ -178,7 +200,7 @@ class Watcher:
             if message["type"] == "http.response.start":
                 status = message["status"]
                 headers = MutableHeaders(scope=message)
-                for name, value in _HEADERS.items():
+                for name, value in HEADERS.items():
                     headers.setdefault(name, value)
             sent += len(message.get("body", b""))
             await send(message)

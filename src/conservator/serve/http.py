@@ -18,7 +18,7 @@ from conservator.degradations import NAMES
 from conservator.serve import problems
 from conservator.serve.answers import DiagnosisFound, Health, JobState, ToolCard
 from conservator.serve.follow import follow
-from conservator.serve.forms import JobForm, PhotoForm, read
+from conservator.serve.forms import JobForm, PhotoForm, Wanted, arrived, read
 from conservator.serve.jobs import ENDED, Job, Jobs
 from conservator.serve.metrics import MEDIA_TYPE, Metrics
 from conservator.serve.openapi import Described
@@ -39,6 +39,11 @@ After = Annotated[
 ]
 
 Kind = Annotated[str, Field(json_schema_extra={"enum": list(NAMES)})]
+
+_BYTES = {
+    "required": True,
+    "content": {"application/octet-stream": {"schema": {"type": "string", "format": "binary"}}},
+}
 
 REPORT_POLICY = (
     "sandbox allow-scripts; default-src 'none'; img-src data:; style-src 'unsafe-inline'; "
@@ -84,14 +89,26 @@ def _jobs(jobs: Jobs, desk: _Desk) -> APIRouter:
     def shown(id: str) -> JobState:
         return JobState.of(jobs.get(id), jobs.progress(id))
 
+    def accepted(job: Job, new: bool) -> Response:
+        headers = {"Location": f"/v1/jobs/{job.id}"}
+        return JSONResponse(shown(job.id).model_dump(mode="json"), 202 if new else 200, headers)
+
     refused = responses(409, 413, 415, 429, 503, 507)
 
     @router.post("/v1/jobs", status_code=202, response_model=JobState, responses={200: {"model": JobState}, **refused})
     def submit(form: Annotated[JobForm, Form(media_type="multipart/form-data")], key: Key = None) -> Response:
         """Submit a photograph; 202 with the new job, or 200 with the one that this idempotency key stands for."""
-        job, new = desk.submit(form.order(), form.photo, form.mask, key)
-        headers = {"Location": f"/v1/jobs/{job.id}"}
-        return JSONResponse(shown(job.id).model_dump(mode="json"), 202 if new else 200, headers)
+        return accepted(*desk.submit(form.order(), form.photo, form.mask, key))
+
+    @router.post(
+        "/v1/photos", status_code=202, response_model=JobState, openapi_extra={"requestBody": _BYTES},
+        responses={200: {"model": JobState}, **refused},
+    )  # fmt: skip
+    async def send(wanted: Annotated[Wanted, Query()], request: Request, key: Key = None) -> Response:
+        """The same with the photograph's bytes alone as the body, whatever type they are said to be."""
+        order = await run_in_threadpool(wanted.order)
+        async with arrived(request.stream()) as photo:
+            return accepted(*await run_in_threadpool(desk.submit, order, photo, None, key))
 
     @router.get("/v1/jobs/{id}", responses=responses(404))
     def state(id: Id) -> JobState:

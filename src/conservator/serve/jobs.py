@@ -25,7 +25,7 @@ from conservator.serve.limits import Limits
 from conservator.serve.orders import Order
 from conservator.serve.refusals import KeyReused, NoSuchJob, NotReady, QueueFull, Stopping, keeping
 from conservator.serve.slots import remove
-from conservator.serve.store import ENDED, Job, State, Store, now
+from conservator.serve.store import ENDED, Job, State, Store
 
 __all__ = ["ENDED", "Job", "Jobs", "State"]
 
@@ -53,6 +53,7 @@ class Jobs:
         self._listeners: set[Listener] = set()
         self._entering, self._closing = threading.Lock(), threading.Event()
         self._remove_strays()
+        self._looked = time.monotonic()
         self._foreman = Foreman(self._store, self._folder, self.limits, self._announce, memory)
         threading.Thread(target=self._sweep, name="sweeper", daemon=True).start()
 
@@ -174,9 +175,13 @@ class Jobs:
         return left
 
     def expire(self) -> None:
-        """Remove ended jobs and intermediate results that are too old, or too large together."""
+        """Remove ended jobs and intermediate results that are too old, or too large together; time during which no
+        server runs does not age a job."""
         prune(self._cache, self.limits.cache_bytes, time.time() - self.limits.keep_seconds)
-        for id in self._store.expired(now() - self.limits.keep_seconds, self.limits.keep_bytes):
+        since = time.monotonic()
+        self._store.grow_older(since - self._looked)
+        self._looked = since
+        for id in self._store.expired(self.limits.keep_seconds, self.limits.keep_bytes):
             self._store.delete(id)
             remove(self._folder / id)
 

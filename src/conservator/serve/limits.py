@@ -23,9 +23,10 @@ class Limits:
     max_bytes     of a photograph's file, and of a mask's
     max_pixels    H·W of a photograph, before and after it is enlarged
     max_seconds   a job that runs longer is stopped for good
-    keep_seconds  finished jobs go after this long
+    keep_seconds  finished jobs go after this long, in which a server ran
     keep_bytes    of all finished jobs together; the oldest go first
     cache_bytes   of intermediate results; those not used for longest go first
+    patience      seconds that a client may be silent in the middle of a request, or before it sends one
     attempts      times that a job may bring its worker or the server down before it is given up
     """
 
@@ -38,6 +39,7 @@ class Limits:
     keep_bytes: int = 10_000_000_000
     attempts: int = 3
     cache_bytes: int = 4_000_000_000
+    patience: float = 30.0
 
     def __post_init__(self) -> None:
         for name, value in vars(self).items():

@@ -18,6 +18,7 @@ from starlette.types import ASGIApp
 from conservator import __version__
 from conservator.errors import UsageError
 from conservator.serve import logs
+from conservator.serve.connections import patient
 from conservator.serve.guard import LOOPBACK, PAGE, Access, Guard, Watcher
 from conservator.serve.http import application
 from conservator.serve.jobs import Jobs
@@ -88,7 +89,9 @@ def guarded(jobs: Jobs, access: Access, *, studio: bool = False) -> ASGIApp:
 
         mount_studio(app, jobs)
         inner = Doors(app)
-    return Watcher(Guard(inner, access, lambda path: coded if path == PATH else longest), metrics)
+    return Watcher(
+        Guard(inner, access, lambda path: coded if path == PATH else longest, jobs.limits.patience), metrics
+    )
 
 
 def serve(place: Place, limits: Limits, *, studio: bool = False) -> None:
@@ -106,7 +109,8 @@ def serve(place: Place, limits: Limits, *, studio: bool = False) -> None:
                  page=f"{url}{PAGE}" if studio else None)  # fmt: skip
         config = uvicorn.Config(
             guarded(jobs, Access(place.token, place.loopback), studio=studio), log_config=None, access_log=False,
-            server_header=False, timeout_graceful_shutdown=max(1, round(place.grace)), limit_concurrency=100,
+            server_header=False, timeout_graceful_shutdown=max(1, round(place.grace)),
+            http=patient(limits.patience),  # type: ignore[arg-type]  # it calls whatever it is given
         )  # fmt: skip
         _Server(config, jobs).run(sockets=[listener])
     finally:
@@ -136,6 +140,7 @@ def _listen(place: Place) -> socket.socket:
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:
         listener.bind((place.host, place.port))
+        listener.listen(2048)  # from now on clients wait instead of being turned away
     except OSError as error:
         listener.close()
         raise UsageError(f"{place.host}:{place.port}: {error.strerror}", "a free port", "choose another") from error

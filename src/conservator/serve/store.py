@@ -17,13 +17,13 @@ from conservator.errors import InputError, UsageError
 from conservator.serve.orders import Order
 from conservator.serve.refusals import keeping
 
-SCHEMA = 1
+SCHEMA = 2
 """Version of the file's layout."""
 
 _TABLES = f"""
 CREATE TABLE jobs (
     number INTEGER PRIMARY KEY, id TEXT UNIQUE NOT NULL, state TEXT NOT NULL, work TEXT NOT NULL,
-    created REAL NOT NULL, started REAL, ended REAL, attempt INTEGER NOT NULL DEFAULT 0,
+    created REAL NOT NULL, started REAL, ended REAL, age REAL NOT NULL DEFAULT -1, attempt INTEGER NOT NULL DEFAULT 0,
     faults INTEGER NOT NULL DEFAULT 0, bytes INTEGER NOT NULL DEFAULT 0, facts TEXT, error TEXT,
     key TEXT UNIQUE, digest TEXT NOT NULL);
 CREATE INDEX by_state ON jobs (state);
@@ -33,6 +33,8 @@ CREATE TABLE events (
 PRAGMA user_version = {SCHEMA};
 """
 
+_AGES = f"ALTER TABLE jobs ADD COLUMN age REAL NOT NULL DEFAULT -1; PRAGMA user_version = {SCHEMA};"
+"""What files of schema 1 lack."""
 
 _BEGAN = time.time() - time.monotonic()
 
@@ -53,6 +55,8 @@ class State(StrEnum):
 
 
 ENDED = frozenset({State.DONE, State.FAILED, State.CANCELLED})
+
+_OVER = str(tuple(sorted(map(str, ENDED))))  # as SQL has it
 
 
 @dataclass(frozen=True)
@@ -107,6 +111,8 @@ class Store:
         version = self._book.execute("PRAGMA user_version").fetchone()[0]
         if version == 0:
             self._book.executescript(f"BEGIN;{_TABLES}COMMIT;")
+        elif version == 1:
+            self._book.executescript(f"BEGIN;{_AGES}COMMIT;")
         elif version != SCHEMA:
             raise InputError(f"{path} has schema {version}", f"schema {SCHEMA}", "choose another folder")
         self._book.execute("BEGIN IMMEDIATE")  # takes the file for good, even if nothing was written so far
@@ -240,13 +246,20 @@ class Store:
         found = {row["state"]: row["n"] for row in self._rows("SELECT state, count(*) AS n FROM jobs GROUP BY state")}
         return {state: found.get(state, 0) for state in State}
 
-    def expired(self, before: float, keep_bytes: int) -> list[str]:
-        """Ended jobs that are older than a time, and the oldest of those that take too much room."""
+    def grow_older(self, seconds: float) -> None:
+        """Add to the ages of ended jobs: time that a server has run since, for clocks can be wrong by years. Those that
+        ended since the last call, whenever that was, are of age 0 now."""
+        if self._rows(f"SELECT 1 FROM jobs WHERE state IN {_OVER} LIMIT 1"):
+            with self._change() as book:
+                book.execute(f"UPDATE jobs SET age = iif(age < 0, 0, age + ?) WHERE state IN {_OVER}", (seconds,))
+
+    def expired(self, keep_seconds: float, keep_bytes: int) -> list[str]:
+        """Ended jobs of a greater age, and the oldest of those that take too much room."""
         found = self._rows(
-            "SELECT id, ended, sum(bytes) OVER (ORDER BY ended DESC, number DESC) AS taken FROM jobs "
-            "WHERE state IN ('done', 'failed', 'cancelled')"
+            "SELECT id, age, sum(bytes) OVER (ORDER BY age, number DESC) AS taken FROM jobs "
+            f"WHERE state IN {_OVER}"
         )
-        return [row["id"] for row in found if row["ended"] < before or row["taken"] > keep_bytes]
+        return [row["id"] for row in found if row["age"] > keep_seconds or row["taken"] > keep_bytes]
 
 
 def _tell(book: sqlite3.Connection, id: str, event: dict[str, Any]) -> None:

@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, Any
 
 from conservator.errors import ConservatorError, InputError, ModelMissing, UsageError
 from conservator.files import write_atomically
+from conservator.record import finite
 from conservator.serve.refusals import keeping
 
 if TYPE_CHECKING:
@@ -49,7 +50,7 @@ def carry_out(job: dict[str, Any], tell: Tell) -> dict[str, Any]:
     out = Path(job["out"])
     if job["call"] == "diagnose":
         diagnosis = conservator.diagnose(photo, perceiver=_perceiver(job))
-        _keep(out / "diagnosis.json", json.dumps(diagnosis.to_dict(), ensure_ascii=False).encode())
+        _keep(out / "diagnosis.json", json.dumps(finite(diagnosis.to_dict()), ensure_ascii=False).encode())
         if job["preview"]:
             from conservator.report.overlay import overlay
 

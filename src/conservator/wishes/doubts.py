@@ -16,6 +16,7 @@ _ALL = frozenset({
 _MAYBE = frozenset({"not", "nor", "neither"})  # "remove the rain, not the noise"; "no noise" says the opposite
 _HIGHLIGHTS = frozenset({"recover", "tone down", "tame"})
 _BRIGHT = frozenset({"highlights", "bright", "overexposed"})
+_DONE = frozenset({"removed", "reduced", "eliminated", "gone", "kept", "preserved"})  # "I want the noise removed"
 _OPPOSITE = {("over_exposure",): "low_light", ("low_light",): "over_exposure"}
 
 
@@ -58,6 +59,8 @@ def doubt(clause: Sequence[Word]) -> str | None:
 def _wanted(clause: Sequence[Word]) -> Word | None:
     """The word by which damage is wanted: "more grain", "let there be rain", "as jpg"."""
     last = None
+    if clause and clause[-1].text in _DONE:
+        return None
     verb = any(word.role in VERBS for word in clause)
     for word in clause if verb else sorted(clause, key=lambda word: word.role is not Role.WANT):
         if word.role in VERBS or word.role is Role.WANT:

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field, replace
 from conservator.degradations import PERCEIVED
 from conservator.errors import UsageError
 from conservator.wishes.doubts import VERBS, denies, doubt, is_excess, moderated
+from conservator.wishes.idioms import phrasal, settled
 from conservator.wishes.lexicon import KINDS, Role, Word, words
 from conservator.wishes.places import WHOLE, of_words
 from conservator.wishes.schema import Wish, Wishes
@@ -19,24 +20,57 @@ _PLACES = frozenset({Role.PART, Role.WHOLE, Role.BESIDE, Role.BEHIND, Role.EXCEP
 _IDLE = frozenset({Role.FILLER, Role.WANT, Role.ONLY, Role.BUT, Role.STOP})
 
 
+@dataclass(frozen=True)
+class Clause:
+    """A stretch of an instruction that has one verb, and what it was read as.
+
+    words    it
+    wishes   what it asks for; none where it is refused
+    refused  why it is not understood, or None
+    """
+
+    words: tuple[Word, ...]
+    wishes: tuple[Wish, ...] = ()
+    refused: str | None = None
+
+
 def parse(instruction: str | None) -> Wishes:
     """Read "remove the rain, keep the grain, don't touch faces, brighten only the foreground a little".
 
     UsageError names every clause that is not understood, and wishes that contradict each other.
     """
-    wishes: list[Wish] = []
-    refused: list[str] = []
-    before = _Verb()
-    for clause in _clauses(words(instruction or "")):
-        try:
-            found, before = _read(clause, before, wishes)
-            wishes += found
-        except UsageError as error:
-            refused.append(error.got.removeprefix("cannot: "))
+    clauses = read(instruction or "")
+    refused = [clause.refused for clause in clauses if clause.refused is not None]
     if refused:
         known = f"words for {', '.join(KINDS)} and for parts of the picture"
         raise UsageError(f"cannot: {'; '.join(refused)}", known, "rephrase or leave it out")
-    return Wishes(tuple(dict.fromkeys(wishes)))
+    return Wishes(tuple(dict.fromkeys(wish for clause in clauses for wish in clause.wishes)))
+
+
+def read(instruction: str) -> list[Clause]:
+    """An instruction by its clauses, those that are not understood among them."""
+    read: list[Clause] = []
+    before = _Verb()
+    for clause in map(tuple, _clauses(phrasal(words(instruction)))):
+        amount = _amount_alone(clause)
+        last = read[-1].wishes[-1:] if read else ()
+        if amount is not None and last and last[0].action == "treat" and last[0].amount == 1:
+            wish = replace(last[0], amount=amount, said=f"{last[0].said}, {_said(clause)}")
+            read[-1] = replace(read[-1], wishes=(*read[-1].wishes[:-1], wish))  # "denoise, but gently"
+            continue
+        try:
+            found, before = _read(settled(clause), before, [wish for one in read for wish in one.wishes])
+            read.append(Clause(clause, tuple(found)))
+        except UsageError as error:
+            read.append(Clause(clause, refused=error.got.removeprefix("cannot: ")))
+            before = _LOST
+    return read
+
+
+def _amount_alone(clause: Sequence[Word]) -> float | None:
+    """The amount of a clause that says nothing else."""
+    said = [word for word in clause if word.role not in _IDLE]
+    return said[0].value if len(said) == 1 and said[0].role is Role.AMOUNT else None
 
 
 @dataclass(frozen=True)
@@ -57,6 +91,10 @@ class _Verb:
     denied: bool = False
     limited: bool = False
     amount: float | None = None
+
+
+_LOST = _Verb(Role.UNKNOWN)
+"""Of a clause that was not understood: nobody can take it over."""
 
 
 def _clauses(given: Sequence[Word]) -> Iterator[list[Word]]:
@@ -108,10 +146,14 @@ def _read(clause: Sequence[Word], before: _Verb, earlier: Sequence[Wish]) -> tup
     clause, spared = _excepted(moderated(clause, before.kinds))
     if why := doubt(clause):
         raise _cannot(said, why)
-    if clause and clause[0].role is Role.AND and before.denied and _own(clause) and not denies(clause):
+    if clause and clause[0].role is Role.AND and before.denied and not _new(clause, before) and not denies(clause):
         raise _cannot(said, "say whether that is forbidden too")
     if not clause:
         raise _cannot(said, "say what it is an exception from")
+    if before.role is Role.UNKNOWN and not _own(clause):
+        raise _cannot(said, "what it belongs to is not understood")
+    if before.role is Role.FIX and before.kinds and _again(clause):
+        return [], before
     if clause[0].text == "blur" and before.role is None and not _own(clause) and _PLACES & {w.role for w in clause}:
         raise _cannot(said, "nothing is blurred; say 'remove the blur' if that is meant")
     verb = _verb(clause, before, said)
@@ -125,6 +167,12 @@ def _read(clause: Sequence[Word], before: _Verb, earlier: Sequence[Wish]) -> tup
     wish = _wish(verb, kinds, where, said)
     verb = replace(verb, kinds=kinds)
     return [wish, *(Wish("keep", (kind,), said=said) for kind in spared)], verb
+
+
+def _again(clause: Sequence[Word]) -> bool:
+    """Whether a clause only says once more that something is to be done: "the sky is hazy, fix it"."""
+    said = [word for word in clause if word.role not in _IDLE]
+    return bool(said) and said[0].role is Role.FIX and all(word.text in ("it", "them") for word in said[1:])
 
 
 def _wish(verb: _Verb, kinds: tuple[str, ...], where: str | None, said: str) -> Wish:
@@ -182,6 +230,11 @@ def _led(clause: Sequence[Word], before: _Verb) -> _Verb:
 
 def _own(clause: Sequence[Word]) -> bool:
     return any(word.role in VERBS for word in clause)
+
+
+def _new(clause: Sequence[Word], before: _Verb) -> bool:
+    """Whether what "and" joins to a prohibition is a wish of its own, "don't touch the faces and brighten the sky"."""
+    return not _own(clause) or (before.role is Role.TOUCH and clause[0].text not in ("or", "或", "或者"))
 
 
 def _damage(clause: Iterable[Word]) -> tuple[str, ...]:

@@ -58,19 +58,21 @@ class Word:
 BLUR = ("motion_blur", "defocus_blur")
 
 _DAMAGE: Mapping[tuple[str, ...], str] = {
-    ("noise",): "noise|grain|speckle|speckles|graininess|噪点|噪声|噪音|颗粒|颗粒感|杂点",
+    ("noise",): "noise|image noise|grain|film grain|original grain|speckle|speckles|graininess|噪点|噪声"
+    "|噪音|颗粒|颗粒感|胶片颗粒|杂点",
     ("jpeg",): "jpeg|jpg|compression|blocks|blocking|artifacts|artefacts|jpeg artifacts|jpeg artefacts"
     "|compression artifacts|compression artefacts|压缩|压缩痕迹|压缩失真|色块",
     ("rain",): "rain|raindrops|rain drops|streaks|rain streaks|雨|雨滴|雨丝|雨线|雨水",
     ("haze",): "haze|fog|mist|smog|haziness|veil|雾|雾气|霾|雾霾|薄雾",
-    ("low_light",): "low light|low_light|darkness|underexposure|under-exposure|too dark|太暗|偏暗|曝光不足|黑暗|昏暗",
-    ("over_exposure",): "over-exposure|over exposure|overexposure|over_exposure|too bright|太亮|过曝|曝光过度",
+    ("low_light",): "low light|low_light|darkness|underexposure|under-exposure|too dark|太暗|很暗|偏暗"
+    "|曝光不足|黑暗|昏暗",
+    ("over_exposure",): "over-exposure|over exposure|overexposure|over_exposure|too bright|太亮|很亮|过曝|曝光过度",
     ("motion_blur",): "motion blur|motion_blur|camera shake|shake|运动模糊|抖动|手抖",
     ("defocus_blur",): "defocus|defocus_blur|defocus blur|失焦|虚焦|对焦不准",
-    BLUR: "blur|blurriness|unsharpness|模糊|太模糊",
+    BLUR: "blur|blurriness|unsharpness|模糊|太模糊|很模糊",
     ("low_resolution",): "low resolution|low_resolution|pixelation|pixelated|低分辨率|分辨率低|像素化",
-    ("scratches",): "scratches|scratch|dust|dirt|specks|speck|spots|spot|cracks|crack|creases|crease|folds|fold|lint"
-    "|划痕|刮痕|划伤|擦痕|折痕|裂痕|裂纹|灰尘|尘埃|尘点|污点|斑点|污渍",
+    ("scratches",): "scratches|scratch|dust|dirt|specks|speck|spots|spot|cracks|crack|creases|crease"
+    "|folds|fold|lint|划痕|刮痕|划伤|擦痕|折痕|裂痕|裂纹|灰尘|尘埃|尘点|污点|斑点|污渍",
 }
 
 _CURE: Mapping[tuple[str, ...], str] = {
@@ -78,11 +80,12 @@ _CURE: Mapping[tuple[str, ...], str] = {
     ("jpeg",): "deblock|deblocking|去压缩|去压缩痕迹",
     ("rain",): "derain|deraining|rain removal|去雨|除雨",
     ("haze",): "dehaze|dehazing|defog|defogging|haze removal|去雾|除雾|去霾",
-    ("low_light",): "brighten|brightening|lighten|lightening|lift|brighter|lighter|more light"
-    "|提亮|调亮|增亮|变亮|亮一点",
+    ("low_light",): "brighten|brightening|lighten|lightening|lift|brighter|lighter|more light|提亮"
+    "|调亮|增亮|变亮|亮一点|亮一些|更亮|更明亮",
     ("over_exposure",): "recover|tone down|tame|reduce the highlights|reduce highlights|压高光|恢复高光",
     ("scratches",): "scratch removal|dust removal|dedust|去划痕|除划痕|去灰尘|除尘|去污点|去斑点|去折痕",
-    BLUR: "deblur|deblurring|sharpen|sharpening|sharper|blur removal|去模糊|锐化|变清晰",
+    BLUR: "deblur|deblurring|sharpen|sharpening|sharper|crisper|more sharpness|blur removal|去模糊|锐化|变清晰|更清晰"
+    "|更清楚|清晰一点|清楚一点|清晰些",
 }
 
 _PART: Mapping[str, str] = {
@@ -103,9 +106,9 @@ _PART: Mapping[str, str] = {
     "compressed": "compressed|blocky|压缩的|压缩过的|有压缩痕迹的",
     "rainy": "rainy|下雨|下雨的|有雨的|雨中",
     "hazy": "hazy|foggy|misty|有雾|有雾的|雾蒙蒙|雾蒙蒙的|朦胧|朦胧的",
-    "blurry": "blurry|blurred|unsharp|out of focus|out-of-focus|模糊的|失焦的|虚化的|虚的",
-    "dark": "dark|darker|darkest|underexposed|dim|暗的|较暗|较暗的|黑暗的|昏暗的|暗处|暗区",
-    "bright": "bright|brightest|light|亮的|较亮|较亮的|明亮的|亮处|亮区",
+    "blurry": "blurry|blurred|unsharp|out of focus|out-of-focus|模糊的|很模糊的|失焦的|虚化的|虚的",
+    "dark": "dark|darker|darkest|underexposed|dim|暗的|很暗的|太暗的|更暗的|较暗|较暗的|黑暗的|昏暗的|暗处|暗区",
+    "bright": "bright|brightest|light|亮的|很亮的|太亮的|更亮的|较亮|较亮的|明亮的|亮处|亮区",
     "overexposed": "overexposed|over-exposed|blown|blown-out|blown out|burnt out|过曝的",
     "skin": "skin|skin tones|skin tone|皮肤|肤色|肌肤",
     "faces": "faces|face|人脸|脸|脸部|面部|面孔",
@@ -129,43 +132,48 @@ _BEHIND: Mapping[str, str] = {
 
 _AMOUNT: Mapping[float, str] = {
     0.25: "very slightly|very little|a tiny bit|a quarter|a touch|barely|极轻微|一点点|四分之一",
-    0.5: "some|a little|a little bit|little|slightly|gently|a bit|lightly|softly|subtly|somewhat|carefully|mildly|half"
-    "|by half|轻微|轻微地|一点|一些|稍微|略微|稍|略|轻轻|轻轻地|一半|适度",
-    0.75: "moderately|mostly|适中|大部分",
-    1.0: "fully|completely|entirely|totally|normally|完全|彻底|全部去除",
-    1.5: "strongly|a lot|heavily|aggressively|much|hard|very much|considerably|strong"
-    "|大幅|大幅度|强烈|大力|强力|明显|多",
+    0.5: "some|gentle|a little|a little bit|little|slightly|gently|a bit|lightly|softly|subtly|somewhat|carefully"
+    "|mildly|half|by half|轻微|轻微地|一点|一些|稍微|略微|稍|略|轻轻|轻轻地|轻一点|轻点|力度小一点|力度小些|一半|适度",
+    0.75: "moderately|mostly|most of|almost all|nearly all|适中|大部分",
+    1.0: "as much|fully|completely|entirely|totally|normally|完全|彻底|全部去除",
+    1.5: "strongly|a lot|heavily|aggressively|much|hard|very much|considerably|strong|heavy|大幅|大幅度|强烈|大力"
+    "|强力|明显|重一点|力度大一点|多",
 }
 
 _OTHERS: Mapping[Role, str] = {
-    Role.FIX: "fix|restore|treat|repair|improve|enhance|correct|clean|clean up|touch up|retouch|process|work on"
-    "|修复|处理|改善|增强|修正|优化|修一下",
-    Role.REMOVE: "remove|removing|reduce|reducing|get rid of|eliminate|suppress|take out|undo|lessen|less|delete|erase"
-    "|去除|去掉|消除|除去|移除|清除|减少|减轻|降低|减弱|去",
-    Role.KEEP: "keep|keeping|preserve|preserving|leave|leaving|protect|retain|spare|maintain"
-    "|保留|保持|保持不动|保护|留着|留下|维持",
-    Role.TOUCH: "touch|touching|change|changing|alter|altering|modify|edit|affect|动|碰|改|改变|改动|修改|更改|变动",
-    Role.NOT: "not|don't|do not|dont|never|no|without|must not|should not|shouldn't|neither|nor"
-    "|不要|别|不|勿|请勿|不用|无需|不能|不可|不许",
-    Role.WHOLE: "everything|all|everywhere|anything|whole|entire|photo|photograph|picture|image|frame|scene|it"
+    Role.FIX: "fix|restore|treat|repair|improve|enhance|correct|clean|clean up|touch up|retouch|process|work on|修复"
+    "|处理|改善|增强|修正|优化|修一下",
+    Role.REMOVE: "remove|removing|reduce|reducing|get rid of|eliminate|suppress|take out|undo|lessen|less|delete"
+    "|erase|removed|reduced|eliminated|gone|must go|has to go|should go|have to go|去除|去掉|消除|除去|移除|清除|减少"
+    "|减轻|降低|减弱|修掉|消掉|清掉|抹掉|少一点|少一些|少点|去",
+    Role.KEEP: "keep|keeping|preserve|preserving|leave|leaving|protect|retain|spare|maintain|stay|stays|kept"
+    "|preserved|hands off|stay away from|keep away from|do nothing|do nothing to|保留|保持|保持不动|保护|留着|留下"
+    "|维持",
+    Role.TOUCH: "touch|touching|change|changing|alter|altering|modify|edit|affect|touched|changed|altered|mess with"
+    "|tamper with|动|碰|改|改变|改动|修改|更改|变动",
+    Role.NOT: "avoid|not|don't|do not|dont|never|no|without|must not|should not|shouldn't|neither|nor|不要|别|不|勿"
+    "|请勿|不用|无需|不能|不可|不许",
+    Role.WHOLE: "everything|all|everywhere|anything|whole|entire|it's|photo|photograph|picture|image|frame|scene|it"
     "|整张|整个|全部|全图|所有|一切|照片|图片|图像|画面",
     Role.REST: "rest|others|everything else|anything else|other parts|其他|其余|别处|其它",
     Role.EXCEPT: "except|except for|except in|but not|apart from|other than|besides|excluding|outside|outside of"
     "|everything but|all but|anything but|除了|除|除去了",
-    Role.OUTSIDE: "以外|之外|以外的",
-    Role.TOO: "too much|too strongly|too hard|too heavily|excessively|太多|太强|过度|过分|太过",
+    Role.OUTSIDE: "外|以外|之外|以外的",
+    Role.TOO: "overdo|overdoing|too much|too strongly|too hard|too heavily|excessively|太多|太强|过度|过分|太过",
     Role.AND: "and|or|plus|as well as|also|&|和|与|及|以及|或|或者|还有|、|跟",
     Role.BUT: "but|however|then|while|yet|though|但|但是|不过|而|并|并且|同时|然后|再|也",
     Role.ONLY: "only|just|solely|只|仅|仅仅|只要|只是|仅仅是",
     Role.OPEN: "(|（",
     Role.CLOSE: ")|）",
-    Role.STOP: ",|;|.|!|，|；|。|！",
-    Role.WANT: "more|want|would like|let|make|with|as|a lot more|想要|想|要|我要|让|给|更多|多点|多一点|多一些",
-    Role.FILLER: "please|the|a|an|of|in|on|at|from|within|inside|to|this|that|these|those|its|my|their|his|her|any"
-    "|is|are|be|well|for|part|parts|area|areas|region|regions|half|side|corner|places|place"
-    "|most|very|so|there|where|which|alone|untouched|unchanged|intact|as it is|as they are|as is|by|up|i"
-    "|can you|could you|do|does|level|levels|tones|tone"
-    "|请|把|将|的|地|得|在|里|里面|中|内|上的|部分|区域|地方|处|原样|不变|原状|一下|对|这|那|帮我|我|些|度|了|吧|都|角|也请",
+    Role.STOP: ",|;|.|!|?|？|，|；|。|！",
+    Role.WANT: "more|want|would like|i'd like|let|make|with|as|a lot more|想要|想|要|我要|让|给|更多|多点|多一点"
+    "|多一些",
+    Role.FILLER: "please|the|a|an|of|in|on|at|from|within|inside|to|this|that|these|those|its|my|their|his|her|any|is"
+    "|are|be|well|for|part|parts|area|areas|region|regions|half|side|corner|places|place|most|very|so|there|where"
+    "|which|they|should|look|looks|alone|untouched|unchanged|intact|as it is|as they are|as is|as possible|if any"
+    "|if there is any|if needed|if necessary|where needed|by|up|i|can you|could you|do|does|level|levels|tones|tone"
+    "|请|把|将|的|地|得|在|里|里面|中|内|上的|部分|区域|地方|处|原样|不变|原状|一下|对|这|那|帮我|我|些|度|了|吧|都"
+    "|角|也请",
 }
 
 

@@ -14,12 +14,11 @@ from numpy.typing import NDArray
 
 from conservator.errors import ToolFailed, UsageError
 from conservator.models.foreign.loading import digest
-from conservator.models.foreign.segmenter import BESIDE, CORNER, ON, Floats, Segmenter
+from conservator.models.foreign.segmenter import BESIDE, CORNER, DETECTOR, ON, Floats, Segmenter
 from conservator.models.runtime import Port, forget, listed, ports, run
 from conservator.pixels.types import Pixels
 
 SIDE = 1024  # of the picture where the file leaves it free, as FastSAM was trained
-LEAST_SCORE = 0.4
 SAME = 0.9  # IoU of boxes from which two candidates are one
 MOST = 100  # candidates
 OUTSIDE = np.float32(-20)  # logit of what is not there
@@ -52,7 +51,11 @@ def read(path: Path) -> Segmenter:
         chosen = [_chosen(seen, *prompt, size) for prompt in zip(points, labels, strict=True)]
         return np.stack([logits for logits, _ in chosen]), np.array([[score] for _, score in chosen], np.float32)
 
-    return Segmenter(path.name, size, False, size, look, decide, weights)
+    return Segmenter(path.name, size, False, size, look, decide, weights, DETECTOR, _everything)
+
+
+def _everything(seen: Things) -> tuple[Floats, Floats]:
+    return seen.logits, seen.scores
 
 
 def _size(inputs: tuple[Port, ...]) -> tuple[int, int] | None:
@@ -67,7 +70,7 @@ def _things(name: str, candidates: Floats, prototypes: Floats, size: tuple[int, 
         got = f"{name} returned candidates {candidates.shape} and prototypes {prototypes.shape}"
         raise ToolFailed(got, "4 sides, 1 score and a coefficient for each prototype", "use a network of one class")
     order = np.argsort(-candidates[4], kind="stable")
-    likely = candidates[:, order[candidates[4, order] >= LEAST_SCORE][:MOST]].T
+    likely = candidates[:, order[candidates[4, order] >= DETECTOR[0]][:MOST]].T
     corners = np.concatenate([likely[:, :2] - likely[:, 2:4] / 2, likely[:, :2] + likely[:, 2:4] / 2], axis=1)
     kept: list[int] = []
     for i in range(len(likely)):

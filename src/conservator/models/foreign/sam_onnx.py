@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from conservator.errors import UsageError
 from conservator.models.foreign.loading import digest
-from conservator.models.foreign.segmenter import BATCH, CORNER, MEAN, SPREAD, Floats, Segmenter, answer
+from conservator.models.foreign.segmenter import BATCH, CORNER, MEAN, SAM, SAM_2, SPREAD, Floats, Segmenter, answer
 from conservator.models.runtime import Port, forget, listed, ports, run
 from conservator.pixels.types import Pixels
 
@@ -63,6 +63,7 @@ def read(one: Path, other: Path) -> Segmenter:
         look=look,
         decide=asked.decide,
         weights=weights,
+        least=SAM_2 if stretched else SAM,
     )
 
 

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from conservator.models.foreign.hugging import guarded, open_folder
-from conservator.models.foreign.segmenter import BATCH, CORNER, MEAN, SPREAD, Floats, Segmenter, answer
+from conservator.models.foreign.segmenter import BATCH, CORNER, MEAN, SAM, SAM_2, SPREAD, Floats, Segmenter, answer
 from conservator.models.runtime import thread_limit
 from conservator.pixels.types import Pixels
 
@@ -34,6 +34,7 @@ def read(folder: Path) -> Segmenter:
         look=lambda pixels: guarded(folder, lambda: _look(model, pixels)),
         decide=lambda seen, points, labels: guarded(folder, lambda: _decide(model, seen, points, labels)),
         weights=weights,
+        least=SAM if model.config.model_type == "sam" else SAM_2,
     )
 
 

@@ -24,6 +24,12 @@ SPREAD = np.array([58.395, 57.12, 57.375], np.float32) / 255
 BATCH = 16
 """Prompts answered together, where a network takes several."""
 
+SAM, SAM_2, DETECTOR = (0.86, 0.92), (0.78, 0.92), (0.4, 0.0)
+"""What a mask needs when everything is looked for: predicted IoU, or a detector's score, and IoU of itself at two
+thresholds. The authors' own (0.88 and 0.95, Kirillov et al., 2023; 0.8 and 0.95, Ravi et al., 2024; a score of 0.4,
+Zhao et al., 2023), a little less strict, for photographs here are damaged. A score says how likely there is something,
+not how well it is outlined, and detectors are not asked how stable it is."""
+
 
 @dataclass(frozen=True, eq=False)
 class Segmenter:
@@ -37,6 +43,9 @@ class Segmenter:
     decide     (that, points float32 (P, N, 2) as x and y in pixels of the picture, labels int64 (P, N)) ->
                logits float32 (P, M, y, x), and how good it thinks that they are, float32 (P, M)
     weights    SHA-256 of its files, by name
+    least      quality and stability of a mask that counts when everything is looked for
+    found      (what it makes of the picture) -> everything in it, logits (K, y, x) and quality (K,), where the network
+               says that by itself; None where it has to be asked point by point
     """
 
     title: str
@@ -46,6 +55,8 @@ class Segmenter:
     look: Callable[[Pixels], Any]
     decide: Callable[[Any, Floats, NDArray[np.int64]], tuple[Floats, Floats]]
     weights: Mapping[str, str]
+    least: tuple[float, float] = SAM
+    found: Callable[[Any], tuple[Floats, Floats]] | None = None
 
 
 def answer(title: str, masks: NDArray[Any], quality: NDArray[Any], prompts: int) -> tuple[Floats, Floats]:

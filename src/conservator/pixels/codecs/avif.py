@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from PIL.AvifImagePlugin import AvifImageFile
 
 from conservator.errors import InputError
+from conservator.pixels.codecs.boxes import boxes
 from conservator.pixels.codecs.pillow import image_planes, load, metadata_of, open_image, refuse_animation
 from conservator.pixels.frame import Frame, Metadata, Planes, Rows, assemble, bands, build
 from conservator.pixels.profiles import coded_profile
@@ -37,25 +38,11 @@ def decode_avif(data: bytes, max_pixels: int) -> Frame:
 
 def _properties(data: bytes) -> Iterator[tuple[bytes, bytes]]:
     """Item properties by kind; colour information under its own sub-kind, "nclx" or "prof"."""
-    meta = next((body for kind, body in _boxes(data) if kind == b"meta"), b"")
-    iprp = next((body for kind, body in _boxes(meta[4:]) if kind == b"iprp"), b"")
-    ipco = next((body for kind, body in _boxes(iprp) if kind == b"ipco"), b"")
-    for kind, body in _boxes(ipco):
+    meta = next((body for kind, body in boxes(data) if kind == b"meta"), b"")
+    iprp = next((body for kind, body in boxes(meta[4:]) if kind == b"iprp"), b"")
+    ipco = next((body for kind, body in boxes(iprp) if kind == b"ipco"), b"")
+    for kind, body in boxes(ipco):
         yield (body[:4], body[4:]) if kind == b"colr" else (kind, body)
-
-
-def _boxes(data: bytes) -> Iterator[tuple[bytes, bytes]]:
-    at = 0
-    while at + 8 <= len(data):
-        length, kind = struct.unpack_from(">I4s", data, at)
-        head = 8
-        if length == 1 and at + 16 <= len(data):
-            (length,), head = struct.unpack_from(">Q", data, at + 8), 16
-        end = at + length if length else len(data)
-        if end < at + head or kind == b"mdat":  # damaged, or the pixels: all properties come before them
-            return
-        yield kind, data[at + head : end]
-        at = end
 
 
 def _depth(av1c: bytes) -> int:

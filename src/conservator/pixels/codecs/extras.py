@@ -11,6 +11,7 @@ import numpy as np
 
 from conservator.errors import InputError
 from conservator.pixels.codecs.arrays import array_planes
+from conservator.pixels.codecs.boxes import item_texts
 from conservator.pixels.frame import Frame, Metadata, array_rows, assemble, build, check_size, straight_rows
 from conservator.pixels.ifd import extract_exif
 from conservator.pixels.profiles import coded_profile
@@ -21,6 +22,7 @@ _SRGB_GAMMA = (2.4, 12.92)
 def decode_heic(data: bytes, max_pixels: int) -> Frame:
     """A frame from the primary picture of a HEIC file; 10 and 12 bits become 16. Needs pi-heif."""
     pi_heif = _extra("pi_heif", "HEIC", "heic")
+    _check_texts(data)
     image = pi_heif.open_heif(BytesIO(data), convert_hdr_to_8bit=False)
     width, height = image.size
     check_size(width, height, max_pixels)
@@ -31,6 +33,15 @@ def decode_heic(data: bytes, max_pixels: int) -> Frame:
     planes = assemble(array.shape[:2], array.shape[2], rows)  # upright: the decoder has turned it, as HEIF tells it to
     metadata = Metadata(_heic_profile(image.info, gray), image.info.get("exif"), image.info.get("xmp"))
     return build(planes, 8 if array.dtype == np.uint8 else 16, "heic", metadata)
+
+
+def _check_texts(data: bytes) -> None:
+    """InputError for what would bring the decoder down, and this process with it."""
+    try:
+        for text in item_texts(data):
+            text.decode()
+    except UnicodeDecodeError as error:
+        raise InputError("a HEIC file with a name that is no text", "an undamaged file", "get it again") from error
 
 
 def _heic_profile(info: Mapping[str, Any], gray: bool) -> bytes | None:

@@ -113,7 +113,7 @@ class _Reader:
     def _unit(self) -> Place:
         word = self.left.pop(0)
         if word.role is Role.PART:
-            return Place(word.value)
+            return word.value if isinstance(word.value, Place) else Place(word.value)
         if word.role is Role.WHOLE:
             return Place(WHOLE)
         if word.role is Role.BESIDE:

@@ -186,6 +186,7 @@ def tool(
     """
 
     def register(function: Treat) -> Tool:
+        """The tool made of the function; ToolDefinitionError when signature, survey or card contradict each other."""
         called = name or function.__name__
         kinds = tuple(treats) if not isinstance(treats, str) else (treats,)
         card = Card(

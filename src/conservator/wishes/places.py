@@ -100,6 +100,7 @@ class _Reader:
         return found[0] if len(found) == 1 else Place("or", tuple(dict.fromkeys(found)))
 
     def place(self) -> Place:
+        """One place, up to the next "and" or the end; UsageError where no part of the picture comes next."""
         units: list[Place] = []
         while self._next(Role.PART, Role.WHOLE, Role.BESIDE, Role.OPEN):
             units.append(self._unit())

@@ -192,6 +192,8 @@ UNDERSTOOD = {
     "treat the shadows, but do not brighten them too much": "treats everything in: shadows"
     " | limits low light × 0.5 in: shadows",
     "brighten the sky and make it sharper": f"treats low light in: sky | treats {SHARP} in: sky",
+    "leave the sky alone, but don't sharpen it": f"leaves everything in: sky | leaves {SHARP}",
+    "leave the faces alone, don't sharpen them": f"leaves everything in: faces | leaves {SHARP} in: faces",
     "clean the whole photo, just don't denoise it": "treats everything | leaves noise",
     "remove the noise and then denoise the sky": "treats noise | treats noise in: sky",
     "不要雾": "treats haze",

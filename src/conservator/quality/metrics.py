@@ -83,8 +83,8 @@ def _of_pyiqa(name: str) -> Metric:
         raise UsageError(f"pyiqa has no metric {known!r}", f"one of {', '.join(pyiqa.list_models())}")
     try:
         network = pyiqa.create_metric(known, device="cpu")
-    except OSError as error:
-        raise ModelMissing(f"weights of {name!r}: {error}", "a download by pyiqa", "be online this once") from error
+    except (OSError, ImportError) as error:  # weights that it downloads, packages that only some need
+        raise ModelMissing(f"metric {name!r}: {error}", "what pyiqa needs", "be online, or install it") from error
 
     def tensor(pixels: Pixels) -> Any:
         return torch.from_numpy(np.ascontiguousarray(pixels.transpose(2, 0, 1))[None])

@@ -59,7 +59,7 @@ def read(instruction: str) -> list[Clause]:
             read[-1] = replace(read[-1], wishes=(*read[-1].wishes[:-1], wish))  # "denoise, but gently"
             continue
         try:
-            meant = settled(pointed(clause, last[0].where if last else None))
+            meant = settled(pointed(clause, last[0] if last else None))
             found, before = _read(meant, before, [wish for one in read for wish in one.wishes])
             read.append(Clause(clause, tuple(found)))
         except UsageError as error:

@@ -8,20 +8,23 @@ from conservator.wishes.doubts import VERBS
 from conservator.wishes.idioms import MAKES
 from conservator.wishes.lexicon import PARTS, Role, Word
 from conservator.wishes.places import Place, place
+from conservator.wishes.schema import Wish
 
 _MANY = frozenset({"shadows", "highlights", "edges", "faces"})
 
 
-def pointed(clause: Sequence[Word], named: str | None) -> list[Word]:
+def pointed(clause: Sequence[Word], before: Wish | None) -> list[Word]:
     """A clause with its pronouns as the part that they point at; unknown where none fits, or more than one.
 
-    named  phrase of the part that the clause before is about, or None
+    before  the wish before it, or None
 
-    "It" is the photograph where it agrees with nothing named, as in "it is too dark".
+    "It" is the photograph where it agrees with nothing named, and behind a part that is wholly left alone already:
+    "leave the sky alone, but don't sharpen it".
     """
-    found, part = list(clause), None if named is None else place(named)
+    found, part = list(clause), None if before is None or before.where is None else place(before.where)
+    left = before is not None and before.action == "keep" and not before.kinds
     for i, word in enumerate(found):
-        if not _points(found, i):
+        if not _points(found, i) or (left and word.role is Role.WHOLE):
             continue
         if part is not None and not _plain(part):
             found[i] = Word(Role.UNKNOWN, word.text)

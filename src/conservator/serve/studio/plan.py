@@ -30,6 +30,7 @@ def plan_list(desk: gr.State, revision: gr.State, note: gr.HTML) -> None:
         inputs=[desk, revision], triggers=[revision.change], show_progress="hidden"
     )
     def lines(desk_now: Desk | None, revision_now: int) -> None:
+        """Draw the rows; `revision_now` is only what makes them be drawn anew."""
         if desk_now is None or not desk_now.draft.lines:
             gr.HTML(show.quiet("No steps yet. Restore makes a plan, or add a tool below."))
             return

@@ -350,10 +350,75 @@ def test_everything_is_reached_by_keyboard(page: Browser, photo: Path) -> None:
 def tabbed(page: Browser, css: str) -> int:
     """Presses of the tabulator until an element has the focus."""
     for presses in range(1, 100):
-        ActionChains(page).send_keys(Keys.TAB).perform()
+        press(page, Keys.TAB)
         if page.execute_script("return document.activeElement.matches(arguments[0])", css):
             return presses
     raise AssertionError(f"{css} is not reached")
+
+
+def test_the_plan_is_edited_by_keyboard(page: Browser, server: Loopback, photo: Path) -> None:
+    restored(page, photo)
+    added_by_keyboard(page, "white_balance")
+    added_by_keyboard(page, "underwater")  # Tab has passed the list of places of two steps on its way
+    until_steps(page, "denoise", "white_balance", "underwater")
+    tabbed(page, ".step input[type=checkbox]")
+    press(page, Keys.SPACE)
+    page.says("#note", "denoise switched off")
+    tabbed(page, "input[type=range][aria-label*='step 2']")
+    press(page, Keys.ARROW_LEFT, Keys.ARROW_LEFT)
+    page.says("#note", "white_balance at 0.9")
+    tabbed(page, "[id$=-earlier]")
+    press(page, Keys.ENTER)
+    until_steps(page, "white_balance", "denoise", "underwater")
+    focused(page, "#step-1-later", "↓ Later")  # the step is first now: of its moves this one is left
+    for _ in range(3):
+        tabbed(page, "[id$=-gone]")
+    press(page, Keys.SPACE)
+    until_steps(page, "white_balance", "denoise")
+    focused(page, "#rerun", "Run this plan")
+    press(page, Keys.ENTER)
+    page.says("#status", "Version 2: 1 step (1 computed)")
+    (step,) = json.loads(downloaded(page, server, "record"))["plan"]
+    assert (step["tool"], step["strength"]) == ("white_balance", 0.9)
+    tabbed(page, "input[aria-label='Where step 1 works']")
+    press(page, Keys.ARROW_DOWN, Keys.ENTER)
+    page.says("#note", "white_balance only in r")
+    tabbed(page, "#rerun")
+    press(page, Keys.SPACE)
+    page.says("#status", "Version 3: 1 step (1 computed)")
+    (step,) = json.loads(downloaded(page, server, "record"))["plan"]
+    assert (step["tool"], step["regions"]) != ("white_balance", ["whole"])
+
+
+def added_by_keyboard(page: Browser, tool: str) -> None:
+    """Put a tool at the end of the plan, with nothing but Tab, arrows and Enter."""
+    tabbed(page, "#tool input")
+    for _ in range(50):
+        press(page, Keys.ARROW_DOWN)
+        if page.find("[role=option].active").get_attribute("aria-label").startswith(f"{tool}:"):
+            break
+    press(page, Keys.ENTER)
+    tabbed(page, "#add")
+    press(page, Keys.ENTER)
+    page.says("#note", f"{tool} added")
+
+
+def until_steps(page: Browser, *tools: str) -> None:
+    """Wait until the list shows these steps."""
+    labels = [f"{number}. {tool}" for number, tool in enumerate(tools, 1)]
+    shown = "return [...document.querySelectorAll('.step')].map(step => step.innerText.split('\\n')[0].trim())"
+    page.until(lambda: page.execute_script(shown) == labels, f"the steps {labels}")
+
+
+def focused(page: Browser, css: str, what: str) -> None:
+    """Wait until an element has the focus."""
+    here = "return document.activeElement.matches(arguments[0])"
+    page.until(lambda: page.execute_script(here, css), f"the focus on {what}")
+
+
+def press(page: Browser, *keys: str) -> None:
+    """On whatever has the focus."""
+    ActionChains(page).send_keys(*keys).perform()
 
 
 def test_text_can_be_read_in_light_and_in_the_dark(page: Browser, photo: Path) -> None:

@@ -23,6 +23,7 @@ from conservator.serve.studio.brush import alike, mask_of, picture_of
 from conservator.serve.studio.desk import Desk, Run
 from conservator.serve.studio.desks import Desks
 from conservator.serve.studio.draft import Draft
+from conservator.serve.studio.plan import redrawn
 from conservator.serve.studio.scraps import Scraps
 
 Updates: TypeAlias = dict[Any, Any]
@@ -68,12 +69,11 @@ class Acts:
 
     def __init__(self, jobs: Jobs, desks: Desks, parts: Parts, scraps: Scraps) -> None:
         self.jobs, self.desks, self.parts, self.scraps = jobs, desks, parts, scraps
-        self._drawn = 0
 
     async def begin(self, key: str) -> AsyncIterator[Updates]:
         """A tab is opened, or loaded again: then everything is as it was, and what ran meanwhile goes on."""
         p, desk = self.parts, self.desks.enter(key)
-        yield {p.desk: desk, p.revision: self._redrawn(), p.mask_note: show.mask_note(desk)}
+        yield {p.desk: desk, p.revision: redrawn(), p.mask_note: show.mask_note(desk)}
         try:
             if desk.history is not None:
                 yield self._shown(desk) | self._canvas(desk)
@@ -122,7 +122,7 @@ class Acts:
 
     def add(self, desk: Desk, tool: str) -> Updates:
         """A tool at the end of the plan."""
-        return self._edited(desk, lambda draft: draft.added(tool)) | {self.parts.revision: self._redrawn()}
+        return self._edited(desk, lambda draft: draft.added(tool)) | {self.parts.revision: redrawn()}
 
     def aim(self, desk: Desk, key: int, painted: Any) -> Updates:
         """The mask is to be for another step, or for every step; what was painted stays with the last one."""
@@ -161,12 +161,12 @@ class Acts:
         if path is None:
             return {}
         self.scraps.hold(desk, "mask", Path(path))
-        return self._edited(desk, masked) | {self.parts.revision: self._redrawn()}
+        return self._edited(desk, masked) | {self.parts.revision: redrawn()}
 
     def unmask(self, desk: Desk) -> Updates:
         """No mask any more, neither painted nor uploaded."""
         cleared = self._edited(desk, lambda draft: draft.masked(None, key=desk.target))
-        cleared[self.parts.revision] = self._redrawn()
+        cleared[self.parts.revision] = redrawn()
         try:
             return cleared | self._canvas(desk)
         except ConservatorError as error:
@@ -233,7 +233,7 @@ class Acts:
             p.status: show.outcome(desk), p.progress: "", p.cancel: gr.update(interactive=False),
             p.compare: show.compare(desk), p.regions: show.regions(desk), p.maps: show.maps(desk),
             p.policy: draft.policy, p.strength: draft.strength, p.instruction: draft.instruction,
-            p.mask_note: show.mask_note(desk), p.note: show.edits(desk), p.revision: self._redrawn(),
+            p.mask_note: show.mask_note(desk), p.note: show.edits(desk), p.revision: redrawn(),
             p.versions: gr.update(choices=show.choices(desk), value=now.number), p.downloads: show.downloads(desk),
         }  # fmt: skip
 
@@ -264,7 +264,3 @@ class Acts:
             make_folder(file.parent)
             write_atomically(file, small.getvalue())
         return file
-
-    def _redrawn(self) -> int:
-        self._drawn += 1
-        return self._drawn

@@ -397,10 +397,11 @@ def test_the_plan_is_edited_by_keyboard(page: Browser, server: Loopback, photo: 
 def added_by_keyboard(page: Browser, tool: str) -> None:
     """Put a tool at the end of the plan, with nothing but Tab, arrows and Enter."""
     tabbed(page, "#tool input")
-    for _ in range(50):
+    active = "return document.querySelector('#tool [role=option].active')?.ariaLabel ?? ''"
+    at = page.execute_script(active)
+    while not at.startswith(f"{tool}:"):
         press(page, Keys.ARROW_DOWN)
-        if page.find("#tool [role=option].active").get_attribute("aria-label").startswith(f"{tool}:"):
-            break
+        at = page.until(lambda last=at: (now := page.execute_script(active)) != last and now, "another tool")
     press(page, Keys.ENTER)
     tabbed(page, "#add")
     press(page, Keys.ENTER)

@@ -9,7 +9,8 @@
     const usable = id => [`#${id}`, `#${id} input`].map(css => document.querySelector(css))
         .find(found => found?.matches("button:not(:disabled), input"));
     const back = () => {
-        if (held === null || document.activeElement !== document.body) return;
+        const now = document.activeElement;  // an element that is drawn anew may be used for another step
+        if (held === null || (now !== document.body && now.closest("[id^=step-]") === null)) return;
         const row = held.replace(/[a-z]+$/, "");
         const gone = document.querySelector(`[id^=${row}]`) === null;
         (usable(held) ?? usable(`${row}earlier`) ?? usable(`${row}later`) ?? (gone ? usable("rerun") : null))?.focus();

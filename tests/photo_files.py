@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import struct
 import zlib
+from functools import cache
 from io import BytesIO
 from typing import Any
 
@@ -105,8 +106,9 @@ def read_exif(block: bytes) -> Image.Exif:
     return parsed
 
 
+@cache
 def srgb_icc() -> bytes:
-    """An sRGB profile."""
+    """An sRGB profile, once: it holds the second in which it was made."""
     return ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
 
 

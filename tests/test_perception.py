@@ -74,19 +74,6 @@ def test_a_veil_is_believed_where_much_of_the_frame_is_sure():
     assert gate.decide("haze", presence, severity).all()
 
 
-def test_a_veil_that_stands_out_is_believed_sooner():
-    gate, severity = Gate.calibrated(), np.full((30, 40), 0.5, np.float32)
-    presence = np.full((30, 40), 0.05, np.float32)
-    presence[:10, :10] = 0.88
-    decided = gate.decide("haze", presence, severity) > 0
-    assert decided[:10, :10].all() and decided.sum() == 100
-    doubtful = np.where(presence < 0.5, 0.35, presence).astype(np.float32)
-    assert not gate.decide("haze", doubtful, severity).any(), "the rest may be hazy, too"
-    filling = presence.copy()
-    filling[:, :30] = 0.88
-    assert not gate.decide("haze", filling, severity).any(), "too little is left to stand out from"
-
-
 def test_the_gate_needs_a_sure_patch_and_spreads_from_it():
     gate = Gate({"noise": 0.9}, {"noise": 0.5})
     presence = np.zeros((20, 30), np.float32)

@@ -29,14 +29,6 @@ SCENE = MappingProxyType({"haze": (0.92, 0.4), "low_light": (0.95, 0.35), "over_
 allow less, but real close-ups of dark or pale things are judged wrongly more often than those photographs. What has
 begun spreads far: half a face brightened looks worse than none or all of it."""
 
-STANDS_OUT, BESIDES = 0.85, 0.3
-"""Haze and exposure in a part of the frame start at the first where nine tenths of the rest stay below the second: what
-is pale or dark by nature mostly is so all over. On held-out photographs 28 veils of 79 are begun instead of 25 and 7
-shadows of 83 instead of 5, and no more clean photographs."""
-
-LEAST_BESIDES = 0.3
-"""Share of the frame that must be left for a part to stand out from it."""
-
 EVERYWHERE = (0.5, 0.25)
 """Noise and compression whose presence reaches the first in half of the cells and the second in 19 of 20 are the
 file's, and those are seed and grow then: many cells that are half sure are sure together. No clean photograph held out
@@ -75,8 +67,7 @@ class Gate:
     def decide(self, kind: str, presence: Mask, severity: Mask) -> Mask:
         """Severity to treat, float32 (h, w): exactly 0 outside connected patches that hold enough sure cells.
 
-        A wrong veil or exposure harms as much as a right one helps, so these are treated with their expected severity,
-        and a part of the frame is believed sooner where it stands out from the rest.
+        A wrong veil or exposure harms as much as a right one helps, so these are treated with their expected severity.
         """
         from scipy import ndimage
 
@@ -91,17 +82,9 @@ class Gate:
         frame = BY_NAME[kind].sight is Sight.FRAME
         fewest = SMALLEST_SHARE[kind] * presence.size if frame else SMALLEST.get(kind, USUAL_SMALLEST)
         keep: NDArray[np.bool_] = sure >= min(fewest, presence.size // 2 + 1)
-        if frame:
-            nearly = np.bincount(labels[presence >= STANDS_OUT], minlength=count + 1) >= fewest
-            for part in np.flatnonzero(nearly & ~keep):
-                keep[part] = _stands_out(presence[labels != part], presence.size)
         keep[0] = False
         amount = severity * presence if frame else severity
         return np.where(keep[labels], amount, 0.0).astype(np.float32)
-
-
-def _stands_out(besides: Mask, cells: int) -> bool:
-    return bool(besides.size >= LEAST_BESIDES * cells and np.quantile(besides, 0.9) <= BESIDES)
 
 
 def _everywhere(presence: Mask) -> bool:

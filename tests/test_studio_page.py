@@ -402,7 +402,8 @@ def added_by_keyboard(page: Browser, tool: str) -> None:
     while not at.startswith(f"{tool}:"):
         press(page, Keys.ARROW_DOWN)
         at = page.until(lambda last=at: (now := page.execute_script(active)) != last and now, "another tool")
-    press(page, Keys.ENTER)
+    press(page, Keys.ENTER)  # gradio acts on a key one frame later, and forgets the choice when the list is left before
+    page.until(lambda: page.find("#tool input").get_attribute("value").startswith(f"{tool}:"), f"{tool} chosen")
     tabbed(page, "#add")
     press(page, Keys.ENTER)
     page.says("#note", f"{tool} added")

@@ -50,6 +50,31 @@ for (let node = walker.nextNode(); node; node = walker.nextNode()) {
 return bad;
 """
 
+STILL = """
+document.head.append(Object.assign(document.createElement('style'), {textContent: '* {transition: none !important}'}));
+"""
+"""What colours end at is asked, not what they pass through on their way."""
+
+CONTROLS = """
+const looks = element => { const all = [];
+    for (let depth = 0; element && depth < 4; element = element.parentElement, depth++) {
+        const {outlineStyle, outlineWidth, boxShadow, borderColor, backgroundColor} = getComputedStyle(element);
+        all.push(outlineStyle, outlineWidth, boxShadow, borderColor, backgroundColor); }
+    return all.join(); };
+const named = element => element.outerHTML.slice(0, 200);
+const passed = new Set(), alike = [];
+document.activeElement.blur();
+window.stop = () => {  // true where the Tab key has been before
+    const now = document.activeElement, [last, shown] = window.last ?? [];
+    if (last && last !== now && looks(last) === shown) alike.push(named(last));
+    window.last = now === document.body ? null : [now, looks(now)];
+    return now !== document.body && (passed.has(now) || !passed.add(now)); };
+window.missed = () => [...document.querySelectorAll('a[href], button, input, select, textarea, [tabindex]')].filter(
+    element => element.tabIndex >= 0 && !element.disabled && element.checkVisibility({visibilityProperty: true}) &&
+               !(element.type === 'radio' && !element.checked) && !passed.has(element)).map(named);
+window.alike = () => alike;
+"""
+
 
 @pytest.fixture(scope="module")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Loopback]:
@@ -71,14 +96,15 @@ def photo(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture
-def page(server: Loopback, chromium: Browser) -> Browser:
-    """A tab that knows nothing of an earlier one."""
+def page(server: Loopback, chromium: Browser) -> Iterator[Browser]:
+    """A tab that knows nothing of an earlier one; whatever is done on it, nothing in the server breaks."""
     chromium.get(f"{server.url}/health")  # whichever page the last test left, what a tab knows is kept per server
     chromium.execute_script("sessionStorage.clear()")
     chromium.get(f"{server.url}/")
     chromium.find("#restore")
     chromium.says("#mask-note", "No mask")
-    return chromium
+    yield chromium
+    assert not [line for line in server.said if "Traceback" in line or "Error:" in line]
 
 
 def restored(page: Browser, photo: Path) -> None:
@@ -347,6 +373,22 @@ def test_everything_is_reached_by_keyboard(page: Browser, photo: Path) -> None:
     tabbed(page, "#downloads a")
 
 
+def test_tab_stops_at_every_control_and_shows_where_it_is(page: Browser, photo: Path) -> None:
+    restored(page, photo)
+    add(page, "white_balance")
+    until_steps(page, "denoise", "white_balance")
+    page.execute_script(STILL)
+    page.execute_script(CONTROLS)
+    for _ in range(200):
+        if page.execute_script("return stop()"):
+            break
+        press(page, Keys.TAB)
+    assert page.execute_script("return missed()") == []
+    assert page.execute_script("return alike()") == []
+    page.execute_script("document.activeElement.blur()")
+    page.until(lambda: not page.find_elements("css selector", "[role=option]"), "an end of lists that are open")
+
+
 def tabbed(page: Browser, css: str) -> int:
     """Presses of the tabulator until an element has the focus."""
     for presses in range(1, 100):
@@ -430,9 +472,7 @@ def press(page: Browser, *keys: str) -> None:
 
 def test_text_can_be_read_in_light_and_in_the_dark(page: Browser, photo: Path) -> None:
     restored(page, photo)
-    # What colours end at is asked, not what they pass through on their way from light to dark.
-    page.execute_script("document.head.append(Object.assign(document.createElement('style'), "
-                        "{textContent: '* { transition: none !important }'}))")  # fmt: skip
+    page.execute_script(STILL)
     for scheme in ("light", "dark"):
         page.execute_script("document.body.classList.toggle('dark', arguments[0] === 'dark')", scheme)
         for tab in ("Regions", "Severity", "Compare"):

@@ -128,7 +128,7 @@ class Acts:
         """The mask is to be for another step, or for every step; what was painted stays with the last one."""
         target = None if key == show.EVERY else key
         if target == desk.target:  # lists tell of a choice twice
-            return {}
+            return self._same()
         try:
             self._paint(desk, painted)
             desk.target = target
@@ -159,7 +159,7 @@ class Acts:
             return draft.masked(data, key=desk.target)
 
         if path is None:
-            return {}
+            return self._same()
         self.scraps.hold(desk, "mask", Path(path))
         return self._edited(desk, masked) | {self.parts.revision: redrawn()}
 
@@ -204,7 +204,7 @@ class Acts:
                     break
                 yield {p.progress: show.progress(await asyncio.to_thread(desk.told, run), self.jobs.progress(run.job))}
             if await asyncio.to_thread(desk.settle, run) is None:
-                yield {p.status: gr.skip()}
+                yield self._same()
             else:
                 yield self._shown(desk) | (self._canvas(desk) if run.opens is not None else {})
         except ConservatorError as error:
@@ -225,6 +225,10 @@ class Acts:
         except ConservatorError as error:
             return {p.status: show.problem(error)}
         return {p.note: show.edits(desk), p.mask_note: show.mask_note(desk)}
+
+    def _same(self) -> Updates:
+        """Nothing is new; an answer without any part would be an error to gradio."""
+        return {self.parts.status: gr.skip()}
 
     def _shown(self, desk: Desk) -> Updates:
         """The whole page as the desk is now."""

@@ -252,6 +252,22 @@ def test_a_mask_is_painted_for_one_step_alone(page: Browser, server: Loopback, p
     page.says("#note", "white_balance wherever it is found")
 
 
+def test_an_uploaded_mask_says_where(page: Browser, server: Loopback, photo: Path, tmp_path: Path) -> None:
+    page.choose("#photo", photo)
+    page.says("#status", "as it came")
+    mask = np.zeros((144, 208), np.uint8)
+    mask[:, 156:] = 255
+    Image.fromarray(mask).save(tmp_path / "mask.png")
+    page.choose("#mask", tmp_path / "mask.png")
+    page.says("#mask-note", "A mask is in use")
+    page.find("#restore").click()
+    page.says("#status", "Version 1")
+    before, after = (
+        np.asarray(Image.open(BytesIO(data))) for data in (photo.read_bytes(), downloaded(page, server, "result"))
+    )
+    assert (before[mask == 0] == after[mask == 0]).all() and (before[mask == 255] != after[mask == 255]).any()
+
+
 def chosen(page: Browser, field: str, start: str) -> None:
     """Take the first entry of a list that begins like this."""
     page.find(field).click()

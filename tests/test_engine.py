@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import tracemalloc
+from math import lcm
 from pathlib import Path
 from typing import Any
 
@@ -197,9 +198,12 @@ def test_tiles_of_a_real_network_cannot_be_told_from_the_frame(tmp_path: Path) -
 
     samples = picture(150, 203)
     maps = severities(samples)
-    free, whole = (custom(restore, halo=3, multiple_of=4, tiles=t) for t in (Tiles.FREE, Tiles.FORBIDDEN))
-    difference = treat(free, samples, maps, tile=32).astype(int) - treat(whole, samples, maps)
-    assert np.abs(difference).max() <= 2  # of 65535
+    for beyond in (True, False):
+        free, whole = (
+            custom(restore, halo=3, beyond=beyond, multiple_of=4, tiles=t) for t in (Tiles.FREE, Tiles.FORBIDDEN)
+        )
+        difference = treat(free, samples, maps, tile=32).astype(int) - treat(whole, samples, maps)
+        assert np.abs(difference).max() <= 2  # of 65535
 
 
 @settings(deadline=None, max_examples=40)
@@ -208,19 +212,25 @@ def test_tiles_of_a_real_network_cannot_be_told_from_the_frame(tmp_path: Path) -
     st.integers(1, 60),
     st.integers(0, 30),
     st.sampled_from([1, 4, 8, 12]),
+    st.booleans(),
 )
 def test_cores_cover_the_frame_once_and_every_pad_is_a_mirror(
-    size: tuple[int, int], core: int, halo: int, multiple: int
+    size: tuple[int, int], core: int, halo: int, multiple: int, beyond: bool
 ) -> None:
     covered = np.zeros(size, int)
     frame = np.arange(size[0] * size[1]).reshape(*size, 1)
-    for tile in tiles(size, core, halo, multiple):
+    for tile in tiles(size, core, halo, multiple, beyond=beyond):
         covered[tile.core.within] += 1
         padded = tile.pad_image(frame[tile.seen.within])
         np.testing.assert_array_equal(padded[tile.inset], frame[tile.core.within])
         assert padded.shape[0] % multiple == padded.shape[1] % multiple == 0
         before, after = tile.inset[0].start, padded.shape[0] - tile.inset[0].stop
-        assert min(before, after) >= halo and (tile.core.y0 - before) % CELL == 0
+        assert (tile.core.y0 - before) % CELL == 0
+        if beyond:
+            assert min(before, after) >= halo
+        else:  # all that the frame has, and no more than the grid asks for
+            assert before == min(tile.core.y0, -(-halo // lcm(CELL, multiple)) * lcm(CELL, multiple))
+            assert min(halo, size[0] - tile.core.y1) <= after < halo + 2 * lcm(CELL, multiple)
         maps = np.moveaxis(frame[tile.seen.within], -1, 0)
         np.testing.assert_array_equal(tile.pad_maps(maps)[0], padded[..., 0])
     assert (covered == 1).all()

@@ -6,7 +6,9 @@ import functools
 import importlib.util
 import json
 import math
+import sys
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import cv2
@@ -19,7 +21,7 @@ from conservator.errors import ModelMissing, UsageError
 from conservator.models.foreign.pytorch import declare_torchvision_operators
 from conservator.pixels.types import to_pixels, to_samples
 from conservator.quality.guard import examine, examine_samples
-from conservator.quality.metrics import Metric, add_metric, metric_named
+from conservator.quality.metrics import INSTALL, Metric, add_metric, metric_named
 from conservator.quality.reference import gmsd, ms_ssim, psnr, psnr_inside, region_iou, ssim
 
 Floats = NDArray[np.float32]
@@ -237,12 +239,32 @@ def test_a_measure_of_ones_own_is_found_by_its_name() -> None:
         metric_named("mssim")
 
 
-def test_metrics_of_pyiqa_say_when_it_is_missing() -> None:
-    if importlib.util.find_spec("pyiqa") is not None:
-        assert metric_named("pyiqa:psnr").measure(noisy(photograph(), 25), photograph()) > 0
-        return
-    with pytest.raises(ModelMissing, match="pip install pyiqa"):
+def test_metrics_of_pyiqa_say_when_it_is_missing(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "pyiqa", None)
+    with pytest.raises(ModelMissing, match="--no-deps pyiqa"):
         metric_named("pyiqa:musiq")
+
+
+@pytest.mark.skipif(importlib.util.find_spec("pyiqa") is None, reason=f"pyiqa is not installed: {INSTALL}")
+def test_metrics_of_pyiqa_measure_what_ours_of_the_same_name_do() -> None:
+    truth = photograph()
+    result = noisy(truth, 25)
+    for name, ours, tolerance in (("psnr", psnr, 1e-3), ("gmsd", gmsd, 1e-3)):
+        theirs = metric_named(f"pyiqa:{name}")
+        assert theirs.measure(result, truth) == pytest.approx(ours(result, truth), abs=tolerance)
+        assert theirs.higher == metric_named(name).higher and theirs.name == f"pyiqa:{name}"
+    assert metric_named("pyiqa:entropy").measure(result, truth) == metric_named("pyiqa:entropy").measure(result, result)
+    with pytest.raises(UsageError, match=r"no metric 'mssim'.*gmsd"):
+        metric_named("pyiqa:mssim")
+
+
+@pytest.mark.skipif(importlib.util.find_spec("pyiqa") is None, reason=f"pyiqa is not installed: {INSTALL}")
+def test_weights_that_pyiqa_cannot_fetch_are_missing(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    declare_torchvision_operators()
+    monkeypatch.setenv("https_proxy", "http://127.0.0.1:9")
+    monkeypatch.setattr("pyiqa.utils.download_util.DEFAULT_CACHE_DIR", str(tmp_path))
+    with pytest.raises(ModelMissing, match=r"metric 'pyiqa:niqe': .*urlopen"):
+        metric_named("pyiqa:niqe")
 
 
 def test_region_iou_matches_regions_by_overlap_whatever_their_order() -> None:

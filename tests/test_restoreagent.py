@@ -56,6 +56,7 @@ def test_on_real_pixels_one_prediction_is_made_and_nothing_is_searched(monkeypat
         "denoise"
     ]
     assert data["budget"]["looks_ahead"] == 0 and data["budget"]["calls"] == 1
+    assert data["models"]["restoreagent"] == MODELS["restoreagent"].sha256
     assert not [event for event in data["events"] if event["type"] == "returned"]
 
 
@@ -63,6 +64,7 @@ def test_a_clean_photo_is_not_even_planned_for(monkeypatch: pytest.MonkeyPatch) 
     monkeypatch.setattr(predictor, "run", None)
     treatment = restore((scene(96, 128) * 255).round().astype(np.uint8), policy="restoreagent")
     assert treatment.unchanged and treatment.record.data["budget"]["calls"] == 0
+    assert "restoreagent" not in treatment.record.data["models"]
 
 
 # the plan is carried out

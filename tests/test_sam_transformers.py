@@ -10,7 +10,10 @@ from typing import Any
 
 import numpy as np
 import pytest
+from PIL import Image
 
+from bench_pictures import picture
+from conservator.benchmarks.stability import run
 from conservator.errors import ModelMissing, UsageError
 from conservator.models.foreign.pytorch import declare_torchvision_operators
 from conservator.photo import open_photo
@@ -150,6 +153,21 @@ def test_everything_runs_whole_and_is_the_same_again(folder: str, made: Path) ->
     again = Sam("sam:test", network, grid=4, quality=-10.0, stability=0.0).find(pictured(), Prompt())
     assert found and all(np.array_equal(a.mask, b.mask) for a, b in zip(found, again, strict=True))
     assert all(one.mask.shape == SIZE and 0 <= one.confidence <= 1 for one in found)
+
+
+@pytest.mark.parametrize("folder", ["sam_onnx", "sam2_onnx", "official"])
+def test_an_export_is_measured_on_damaged_photographs_with_and_without_cleaning(
+    folder: str, made: Path, tmp_path: Path
+) -> None:
+    Image.fromarray(picture(2)[: SIZE[0], : SIZE[1]]).save(tmp_path / "a.png")
+    network = source_named(f"sam:{made / folder}").network  # type: ignore[attr-defined]
+    lax = Sam("sam:test", network, grid=2, quality=-10.0, stability=0.0)
+    found = run([tmp_path / "a.png"], outliner=lax, damage=("noise",))
+    asked = {row["region"]: row for row in found.summary["regions"]}
+    for how in ("sam, everything", "sam, at a point"):
+        assert asked[how]["masks"] >= 1
+        assert 0 < asked[how]["iou_damaged"] <= 1 and 0 < asked[how]["iou_cleaned_first"] <= 1
+    assert found.settings["source"] == {"name": "sam:test", "weights": dict(network.weights)}
 
 
 @pytest.mark.parametrize("folder", ["sam", "sam2"])

@@ -24,7 +24,7 @@ def record_of(session: Session, photo: Photo, call: dict[str, Any], seed: int) -
     """The record of a session whose result is `photo`; `call` holds the arguments it was made with."""
     original, ledger = session.photo, session.ledger
     tools = [session.tool(step) for step in session.steps]
-    shipped = {"perceiver_local", "perceiver_frame"}.union(*(tool.card.models for tool in tools))
+    shipped = {"perceiver_local", "perceiver_frame"}.union(session.networks, *(tool.card.models for tool in tools))
     models = {name: MODELS[name].sha256 for name in shipped}
     for tool in tools:
         models |= tool.weights

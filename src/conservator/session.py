@@ -38,6 +38,7 @@ class Session:
     tools      keep the photo's size: policies choose among them
     enlargers  do not; a step of theirs is the last one, and the diagnosis stays that of the photo before it
     steady     whether looks may not flip, see `perception.steady`
+    networks   shipped ones that a policy asks by itself, for the record
     """
 
     def __init__(
@@ -63,6 +64,7 @@ class Session:
         self.samples: Samples = photo.samples
         self.steps: list[Step] = []
         self.cannot: list[CannotTreat] = []
+        self.networks: set[str] = set()
         self.ledger.add("opened", size=list(photo.size), sha256=photo.sha256)
         self._previous: State | None = None
         self._trials = Trials(perceiver, glimpse if perceiver is observe else perceiver)

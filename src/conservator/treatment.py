@@ -14,7 +14,7 @@ from conservator.agents.reader import Reading
 from conservator.cache import Cache
 from conservator.diagnosis import Diagnosis
 from conservator.errors import InputError, UsageError
-from conservator.masks import Masks, combined, read_masks, recorded_masks
+from conservator.masks import Drawings, Masks, recorded_masks
 from conservator.memory import Memory, opened
 from conservator.models.runtime import set_threads, thread_limit
 from conservator.perception import Perceiver, observe
@@ -124,50 +124,33 @@ def restore(
     """
     if not 0.0 <= strength <= 2.0:
         raise UsageError(f"strength={strength}", "a number in [0, 2]")
-    call = {
-        "policy": policy if isinstance(policy, str) else "scripted",
-        "strength": strength, "max_calls": max_calls, "max_seconds": max_seconds,
-        "tile": tile or 512, "scale": scale,
-        "prefer": [prefer] if isinstance(prefer, str) else list(prefer) or None,
-    }  # fmt: skip
-    chosen = policy_named(policy) if isinstance(policy, str) else policy
-    if memory is not None and isinstance(policy, str) and policy not in LEARNING:
-        raise UsageError(f"a memory for policy {policy!r}", f"one that searches: {', '.join(LEARNING)}", "name one")
-    wishes, said = _understood(instruction)
-    call |= said
+    chosen, (wishes, said) = _chosen(policy, memory), _understood(instruction)
     tools = preferring(prefer, scale)
     last = Enlarge(enlarging(tools.enlarging(scale), scale)) if scale != 1 else None
     set_threads(threads)
-    call["threads"] = thread_limit()
     look = outlined(regions, perceiver)
-    call["regions"] = look.source.name if isinstance(look, Outlined) else None
     with opened(memory) as known, closing(Ledger(ledger, on_event)) as book:
         if isinstance(instruction, Reading):
             instruction.tell(book)
         with book.timed("decode"):
             original = open_photo(photo)
             check_size(original, scale)
-            name = _file_name(original)
-            drawn, protected = (read_masks(given, original.size, photo=name) for given in (mask, protect))
-            named = {place: read_masks(given, original.size, photo=name) for place, given in (places or {}).items()}
-            weights = {place: weight for place, each in named.items() if (weight := combined(each, [])) is not None}
-            limits = Limits(strength, wishes, combined(drawn, protected), tile or 512, weights)
-        call["mask"], call["protect"] = ([one.to_dict() for one in each] or None for each in (drawn, protected))
-        call["places"] = {place: [one.to_dict() for one in each] for place, each in named.items()} or None
+            drawn = Drawings.read(original, mask, protect, places)
+            limits = Limits(strength, wishes, drawn.weight, tile or 512, drawn.weights())
         session = Session(
-            original,
-            tools=tools,
-            limits=limits,
-            budget=Budget(max_calls, max_seconds),
-            ledger=book,
-            cache=Cache(cache) if cache is not None else None,
-            perceiver=look,
-            memory=known,
-        )
+            original, tools=tools, limits=limits, budget=Budget(max_calls, max_seconds), ledger=book,
+            cache=Cache(cache) if cache is not None else None, perceiver=look, memory=known,
+        )  # fmt: skip
         chosen(session)
         if last is not None and session.scale == 1:
             last(session)
-        return _treatment(session, call, seed)
+        call = {
+            "policy": policy if isinstance(policy, str) else "scripted",
+            "strength": strength, "max_calls": max_calls, "max_seconds": max_seconds, "tile": limits.tile,
+            "scale": scale, "prefer": [prefer] if isinstance(prefer, str) else list(prefer) or None, **said,
+            "threads": thread_limit(), "regions": look.source.name if isinstance(look, Outlined) else None,
+        }  # fmt: skip
+        return _treatment(session, call | drawn.to_dict(), seed)
 
 
 def diagnose(
@@ -259,6 +242,13 @@ def replay(
             fix = f"use a machine with {threads} cores, and {fix[4:]}"
         raise UsageError(f"replay gave {found[:12]}…", f"{wanted[:12]}…", fix)
     return treatment
+
+
+def _chosen(policy: str | Policy, memory: Memory | str | Path | None) -> Policy:
+    chosen = policy_named(policy) if isinstance(policy, str) else policy
+    if memory is not None and isinstance(policy, str) and policy not in LEARNING:
+        raise UsageError(f"a memory for policy {policy!r}", f"one that searches: {', '.join(LEARNING)}", "name one")
+    return chosen
 
 
 def _understood(instruction: str | Wishes | Reading | None) -> tuple[Wishes, dict[str, Any]]:

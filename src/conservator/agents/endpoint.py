@@ -61,8 +61,10 @@ class Endpoint:
         parts = urlsplit(self.url)
         if parts.scheme not in ("http", "https") or not parts.hostname or parts.username or parts.query:
             raise UsageError("the language model's address", "http(s)://HOST[:PORT]/v1, no key in it", f"set {URL}")
-        if not self.model or not 0 < self.seconds < math.inf:
-            raise UsageError(f"model {self.model!r}, {self.seconds:g} seconds", "a name, more than 0", f"set {MODEL}")
+        if not self.model:
+            raise UsageError("a model without a name", "its name at that address", f"set {MODEL}")
+        if not 0 < self.seconds < math.inf:
+            raise UsageError(f"{self.seconds:g} seconds for an answer", "a number above 0", f"set {SECONDS}")
 
     @classmethod
     def from_environment(cls) -> Endpoint:
@@ -75,8 +77,6 @@ class Endpoint:
             paid = tuple(float(part) for part in prices.split(",")) if prices else None
         except ValueError as error:
             raise UsageError(f"{SECONDS} or {PRICES}: {error}", "60, and 0.15,0.60", "correct them") from error
-        if not 0 < seconds < math.inf:
-            raise UsageError(f"{SECONDS}={seconds:g}", "a number above 0")
         if paid is not None and (len(paid) != 2 or not all(0 <= price < math.inf for price in paid)):
             raise UsageError(f"{PRICES}={prices}", "two numbers, 0 or more: of a million tokens in, and out")
         calls, eyes, stream = _one_of(CALLS, *get_args(Form)), _one_of(EYES, "off", "on"), _one_of(STREAM, "off", "on")

@@ -30,6 +30,7 @@ def experienced(policy: Callable[Concatenate[Session, P], None]) -> Callable[Con
 
     @wraps(policy)
     def treat(session: Session, /, *args: P.args, **kwargs: P.kwargs) -> None:
+        """Recall, treat, tell; the policy alone without a memory, a tool for what is wrong, or budget."""
         kinds = [kind for kind in session.wanted() if len(session.tools.treating(kind))]
         if session.memory is None or not kinds or session.exhausted:
             policy(session, *args, **kwargs)

@@ -81,6 +81,10 @@ def _records() -> Iterator[Case]:
         file = Path(folder) / "record.json"
 
         def case(chance: random.Random) -> bool:
+            """Read a damaged record, and replay one in some: whether it was replayed.
+
+            Raises InputError or UsageError where reading refuses it, RefusedAtWork where replaying does.
+            """
             # What is read of a record is the slim part; in the whole one most accidents happen where nobody looks.
             twist = chance.random() < 0.7
             text = json.dumps(twisted(slim if chance.random() < 0.9 else good, chance) if twist else slim).encode()
@@ -110,6 +114,7 @@ def _plans() -> Iterator[Case]:
     texts = [f"Here it is:\n```json\n{json.dumps(plan)}\n```", "tool: joint\ntreats: noise\nregions: r1\nstrength: 0.5"]
 
     def case(chance: random.Random) -> None:
+        """Read and check a damaged plan; UsageError or ToolFailed, by name, where it is refused."""
         if chance.random() < 0.5:
             said = json.dumps(twisted(plan, chance))
         else:

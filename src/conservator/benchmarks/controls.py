@@ -91,6 +91,7 @@ def told(truth: Maps, kinds: Sequence[str] = NAMES, perceiver: Perceiver | None 
     known = [INDEX[kind] for kind in kinds]
 
     def perceive(samples: Samples) -> Diagnosis:
+        """The diagnosis of samples uint16 (H, W, 3) of the size that the truth was made for."""
         right = true_diagnosis(truth, samples)
         seen = perceiver(samples) if perceiver is not None else true_diagnosis(np.zeros_like(truth), samples)
         return replace(

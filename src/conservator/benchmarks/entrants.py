@@ -97,6 +97,7 @@ def _runs(
     """Restores with the policy made for a sample, told the truth about some kinds."""
 
     def treat(sample: Sample, scale: int) -> Treatment:
+        """The sample restored, `scale` times as large. Raises what `restore` raises."""
         from conservator.benchmarks.controls import told
         from conservator.perception import observe
         from conservator.treatment import restore

@@ -16,7 +16,9 @@ from conservator.masks.trace import trace
 
 TITLE = "Masks"
 BUDGETS = (16, 32, 64, 128, 256, 512)
-FORMATS = ((".png", ""), (".json", "rle"), (".json", "counts"), (".json", "polygons"), (".svg", ""), (".geojson", ""))
+FORMATS = (
+    (".png", "rle"), (".json", "rle"), (".json", "counts"), (".json", "polygons"), (".svg", "rle"), (".geojson", "rle"),
+)  # fmt: skip
 SIZE = (480, 640)
 
 

@@ -48,6 +48,7 @@ def dct_shrinkage(sigma: float) -> Peer:
     """Hard thresholding at 3 σ of overlapping 8 by 8 cosine transforms (Yu & Sapiro, IPOL 2011)."""
 
     def denoise(picture: Bytes) -> Bytes:
+        """The picture, uint8 (H, W, 3), without what falls below the threshold."""
         from scipy.fft import dctn, idctn
 
         height, width = picture.shape[:2]

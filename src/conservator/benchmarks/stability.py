@@ -8,15 +8,15 @@ are what a step treats in full; doubt is the feather.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from itertools import product
 from pathlib import Path
 
 import numpy as np
 
 from conservator.benchmarks.figures import mean
 from conservator.benchmarks.measuring import OnRow, result_of
-from conservator.benchmarks.photos import Bytes, read, to_bytes, to_unit
+from conservator.benchmarks.photos import read, to_bytes, to_unit
 from conservator.benchmarks.results import Findings, Row
-from conservator.diagnosis import Diagnosis
 from conservator.perception import observe
 from conservator.photo import open_photo
 from conservator.pixels.types import Mask
@@ -33,13 +33,17 @@ DAMAGE = ("noise", "jpeg", "haze", "low_light", "defocus_blur")
 SURE = 0.9  # from which, and from 1 minus which, a pixel is sure
 LEAST = 0.02  # share of the clean frame from which a region counts
 MOST = 8  # things a source finds that are followed
+SPOTS = 3  # points a source is asked at, across and down: wherever they lie, for nobody points by the damage
 
 
 def run(
     photos: Sequence[Path], *, outliner: MaskSource | None = None, damage: Sequence[str] = DAMAGE, seed: int = 0,
     on_row: OnRow | None = None,
 ) -> Findings:  # fmt: skip
-    """Every photograph suffers one kind of damage, in turns, and is looked at clean, damaged and restored."""
+    """Every photograph suffers one kind of damage, in turns, and is looked at clean, damaged and restored.
+
+    outliner   a mask source to measure besides the words: on everything there is, and at points where it takes them
+    """
     rows: list[Row] = []
     for index, path in enumerate(photos):
         for row in _looked(path, damage[index % len(damage)], np.random.default_rng((seed, index)), outliner):
@@ -51,7 +55,8 @@ def run(
         "regions": [_summed("region", name, rows) for name in names],
         "damage": [_summed("damage", kind, rows) for kind in dict.fromkeys(row["damage"] for row in rows)],
     }
-    return Findings(TITLE, tables, rows, {"photos": len(photos), "source": outliner and outliner.name})
+    source = outliner and {"name": outliner.name, "weights": dict(outliner.weights)}
+    return Findings(TITLE, tables, rows, {"photos": len(photos), "source": source})
 
 
 def _looked(path: Path, kind: str, rng: np.random.Generator, outliner: MaskSource | None) -> Iterator[Row]:
@@ -65,15 +70,28 @@ def _looked(path: Path, kind: str, rng: np.random.Generator, outliner: MaskSourc
         if masks[0].mean() >= LEAST:
             yield common | {"region": word} | _compared(masks[0], masks[1], masks[2])
     if outliner is not None:
-        found = [_things(outliner, picture, seen) for picture, seen in looks]
-        for mask in sorted(found[0], key=lambda one: -float(one.mean()))[:MOST]:
-            if mask.mean() >= LEAST:
-                alike = [_best(mask, others) for others in found[1:]]
-                yield common | {"region": outliner.name.partition(":")[0]} | _compared(mask, *alike)
+        scenes = [Scene(open_photo(picture).samples, seen) for picture, seen in looks]
+        for region, masks in found_on(outliner, scenes):
+            if masks[0].mean() >= LEAST:
+                yield common | {"region": region} | _compared(masks[0], masks[1], masks[2])
 
 
-def _things(outliner: MaskSource, picture: Bytes, seen: Diagnosis) -> list[Mask]:
-    return [one.mask for one in outliner.find(Scene(open_photo(picture).samples, seen), Prompt())]
+def found_on(outliner: MaskSource, scenes: Sequence[Scene]) -> Iterator[tuple[str, list[Mask]]]:
+    """What a source was asked for, and its masks of one thing on the scenes, the clean one first."""
+    kind = outliner.name.partition(":")[0]
+    found = [[one.mask for one in outliner.find(scene, Prompt())] for scene in scenes]
+    for mask in sorted(found[0], key=lambda one: -float(one.mean()))[:MOST]:
+        yield f"{kind}, everything", [mask, *(_best(mask, others) for others in found[1:])]
+    height, width = scenes[0].samples.shape[:2]
+    for y, x in product((np.arange(SPOTS) + 0.5) / SPOTS, repeat=2):
+        prompt = Prompt(points=((x * width, y * height, True),))
+        if outliner.knows(prompt):
+            yield f"{kind}, at a point", [_surest(outliner, scene, prompt) for scene in scenes]
+
+
+def _surest(outliner: MaskSource, scene: Scene, prompt: Prompt) -> Mask:
+    """The one that a source is surest of; nothing where there is none."""
+    return next((one.mask for one in outliner.find(scene, prompt)), np.zeros(scene.size, np.float32))
 
 
 def _best(mask: Mask, others: Sequence[Mask]) -> Mask:

@@ -70,24 +70,16 @@ def batch(
     """  # fmt: skip
     from conservator.folders.batch import batch as run
 
-    if contact_sheet is not None:
-        if watch:
-            raise UsageError("--contact-sheet with --watch", "one of them", "a sheet needs an end")
-        check_place(contact_sheet, overwrite=False, protect=())
-    if memory is not None and ray is not None:
-        raise UsageError("--memory with --ray", "one of them", "a memory is one file on one machine")
+    _check(contact_sheet, watch, memory, ray)
     voice = narrator(0, quiet=quiet)
-    tally = Tally(voice, as_json)
-    pairs: list[tuple[Path, Path]] = []
+    tally, pairs = Tally(voice, as_json), list[tuple[Path, Path]]()
 
     def tell(path: Path, outcome: Outcome) -> None:
         if contact_sheet is not None and "output" in outcome.facts:
             pairs.append((path, Path(outcome.facts["output"])))
-        if outcome.earlier:
-            tally.count(str(path), outcome)
-        else:
+        if not outcome.earlier:
             voice.begin(str(path))
-            tally.add(str(path), outcome)
+        (tally.count if outcome.earlier else tally.add)(str(path), outcome)
 
     with voice:
         treated = run(
@@ -105,6 +97,16 @@ def batch(
         shown = write_sheet(sorted(pairs), contact_sheet)
         voice.note(f"{shown} photographs on {contact_sheet}")
     raise typer.Exit(code)
+
+
+def _check(contact_sheet: Path | None, watch: bool, memory: Path | None, ray: str | None) -> None:
+    """What does not go together is refused before the work."""
+    if contact_sheet is not None:
+        if watch:
+            raise UsageError("--contact-sheet with --watch", "one of them", "a sheet needs an end")
+        check_place(contact_sheet, overwrite=False, protect=())
+    if memory is not None and ray is not None:
+        raise UsageError("--memory with --ray", "one of them", "a memory is one file on one machine")
 
 
 def _executor(ray: str | None, workers: int | None, threads: int | None, gpus: float) -> Executor:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, get_args
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -102,21 +102,17 @@ def _wanted(select: str | None, points: Sequence[str], box: str | None, regions:
 
 
 def _outlines(masks: str | None, style: str, points: int | None) -> dict[str, Any]:
-    """How masks are to be written; UsageError for what nothing is written with."""
-    from conservator.masks.coco import Style
+    """How masks are to be written; what they cannot be written with is refused before the work."""
+    from conservator.masks import FORMATS, check_format
 
-    if style not in get_args(Style):
-        raise UsageError(f"--mask-style {style}", ", ".join(get_args(Style)))
     if masks is None and (style != "rle" or points is not None):
         raise UsageError("--mask-style or --mask-points alone", "masks to write", "pass --masks FILE")
     suffix = Path(masks or "").suffix.lower()
-    if style != "rle" and suffix in (".svg", ".geojson", ".png"):
-        raise UsageError(f"--mask-style {style} for {suffix}", "COCO", "name a .json")
-    if points is not None and suffix == ".png":
-        raise UsageError("--mask-points for .png, which has none", "outlines", "name a .json, .geojson or .svg")
-    if points is not None and style == "counts":
-        raise UsageError("--mask-points with --mask-style counts", "polygons")
-    return {"style": "polygons" if points is not None else style, "points": points}
+    suffix = suffix if suffix in FORMATS else ".json"  # a folder's files
+    if points is not None and suffix == ".json" and style == "rle":
+        style = "polygons"
+    check_format(suffix, style, points)
+    return {"style": style, "points": points}
 
 
 def _numbers(text: str, count: int) -> tuple[float, ...]:

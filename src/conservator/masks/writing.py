@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, get_args
 
 import numpy as np
 
@@ -13,6 +13,18 @@ from conservator.masks import coco, geojson, svg
 from conservator.pixels.types import Mask
 
 FORMATS = (".json", ".geojson", ".svg", ".png")
+
+
+def check_format(suffix: str, style: str = "rle", points: int | None = None) -> None:
+    """OutputError for an extension that is no format's, UsageError for a style or for points that it does not have."""
+    if suffix not in FORMATS:
+        raise OutputError(f"the extension {suffix!r} for masks", ", ".join(FORMATS), "name the file so")
+    if style not in get_args(coco.Style):
+        raise UsageError(f"style {style!r}", ", ".join(get_args(coco.Style)))
+    if style != "rle" and suffix != ".json":
+        raise UsageError(f"style {style!r} for {suffix}", "COCO", "name a .json")
+    if points is not None and (suffix == ".png" or (suffix == ".json" and style != "polygons")):
+        raise UsageError(f"{points} points for {suffix}", "outlines: .svg, .geojson, or COCO's polygons")
 
 
 def encode_masks(
@@ -24,14 +36,10 @@ def encode_masks(
     style   of COCO's segmentations
     points  at most so many for the outline of each mask, at least 4; None is exact
 
-    OutputError for other extensions, for several masks in a .png, which is of 16 bits, and where nothing is inside any:
-    a mask that is nowhere at least half inside has no outline and is left out of everything else than a .png.
-    UsageError for points of what has no outline.
+    Raises what `check_format` does; OutputError for several masks in a .png, which is of 16 bits, and where nothing is
+    inside any: a mask that is nowhere at least half inside has no outline and is left out of all but a .png.
     """
-    if suffix not in FORMATS:
-        raise OutputError(f"the extension {suffix!r} for masks", ", ".join(FORMATS), "name the file so")
-    if points is not None and (suffix == ".png" or (suffix == ".json" and style != "polygons")):
-        raise UsageError(f"{points} points for {suffix}", "outlines: .svg, .geojson, or COCO's polygons")
+    check_format(suffix, style, points)
     if suffix == ".png":
         return _png(masks)
     inside = {name: mask >= 0.5 for name, mask in masks.items() if (mask >= 0.5).any()}

@@ -2,6 +2,7 @@
 
 A padded tile is a crop of one endless picture, the frame reflected about its outermost pixels, and it starts on the
 same grid as every other tile. So a network whose receptive field fits the halo cannot tell a tile from the frame.
+Nor can one that is given no halo beyond the frame's border, and pads there itself as it did when it learned.
 """
 
 from __future__ import annotations
@@ -80,7 +81,7 @@ class Tile:
 
 
 def tiles(
-    size: tuple[int, int], core: int | None, halo: int, multiple_of: int, side: int | None = None
+    size: tuple[int, int], core: int | None, halo: int, multiple_of: int, side: int | None = None, beyond: bool = True
 ) -> Iterator[Tile]:
     """Tiles that cover a frame of (H, W) pixels, row by row.
 
@@ -88,6 +89,7 @@ def tiles(
     halo         pixels to see around a core, rounded up to the grid
     multiple_of  sides of padded tiles are multiples of it
     side         the side of every padded tile, at least 2 · halo + CELL; None when they may differ
+    beyond       whether a halo goes on beyond the frame's border; else only as far as `multiple_of` asks for
 
     The grid is lcm(CELL, multiple_of): cores and padded tiles all start on it.
     """
@@ -99,16 +101,26 @@ def tiles(
     for top in range(0, size[0], step):
         for left in range(0, size[1], step):
             window = Window(top, left, min(top + step, size[0]), min(left + step, size[1]))
-            yield _tile(window, size, halo, multiple_of)
+            yield _tile(window, size, halo, multiple_of, beyond or side is not None)
 
 
-def _tile(core: Window, size: tuple[int, int], halo: int, multiple_of: int) -> Tile:
-    rows = _reflected(core.y0 - halo, _up(core.y1 - core.y0 + 2 * halo, multiple_of), size[0])
-    columns = _reflected(core.x0 - halo, _up(core.x1 - core.x0 + 2 * halo, multiple_of), size[1])
+def _tile(core: Window, size: tuple[int, int], halo: int, multiple_of: int, beyond: bool) -> Tile:
+    rows, down = _axis(core.y0, core.y1, size[0], halo, multiple_of, beyond)
+    columns, right = _axis(core.x0, core.x1, size[1], halo, multiple_of, beyond)
     top, left = int(rows.min()), int(columns.min())
     seen = Window(top, left, int(rows.max()) + 1, int(columns.max()) + 1)
-    inset = slice(halo, halo + core.y1 - core.y0), slice(halo, halo + core.x1 - core.x0)
-    return Tile(core, seen, rows - top, columns - left, inset)
+    return Tile(core, seen, rows - top, columns - left, (down, right))
+
+
+def _axis(
+    begin: int, end: int, side: int, halo: int, multiple_of: int, beyond: bool
+) -> tuple[NDArray[np.intp], slice]:
+    """Pixels of an axis that a padded tile shows, and where in it the core lies."""
+    start, stop = begin - halo, end + halo
+    if not beyond:
+        start, stop = max(start, 0), min(stop, side)
+    shown = _reflected(start, _up(stop - start, multiple_of), side)
+    return shown, slice(begin - start, end - start)
 
 
 def _up(length: int, unit: int) -> int:

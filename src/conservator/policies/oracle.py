@@ -30,6 +30,7 @@ def knowing(truth: Samples) -> Callable[[Session], None]:
     """
 
     def greedy(session: Session) -> None:
+        """Treat as `knowing` says; the session ends on the best state seen, or on the one it began with."""
         agenda(session, whole_frame)
         while not session.exhausted:
             start, nearest, least = session.state, None, LEAST * _error(session.samples, truth)

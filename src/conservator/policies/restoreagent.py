@@ -10,7 +10,7 @@ critic and taken back when they object, which the paper leaves to its option of 
 from __future__ import annotations
 
 from conservator.agents.expert import agenda, whole_frame
-from conservator.agents.predictor import Move, Predictor, plan
+from conservator.agents.predictor import MODEL, Move, Predictor, plan
 from conservator.plan import Step
 from conservator.regions import EVERYWHERE
 from conservator.session import Session
@@ -19,7 +19,10 @@ from conservator.session import Session
 def restoreagent(session: Session, predictor: Predictor = plan) -> None:
     """One prediction; then at most one tool call for each step of it, and no look ahead."""
     kinds, planned = agenda(session, whole_frame), set[str]()
-    moves = predictor(session.diagnosis, kinds) if kinds and not session.exhausted else []
+    asked = bool(kinds) and not session.exhausted
+    if asked and predictor is plan:
+        session.networks.add(MODEL)
+    moves = predictor(session.diagnosis, kinds) if asked else []
     if moves:
         session.ledger.add("planned", moves=[move._asdict() for move in moves])
     for move in moves:

@@ -16,6 +16,7 @@ from typing import Any, TypeAlias
 import numpy as np
 
 from conservator.errors import ModelMissing, UsageError
+from conservator.models.foreign.pytorch import declare_torchvision_operators
 from conservator.pixels.types import Pixels
 from conservator.quality import reference
 
@@ -47,6 +48,7 @@ _KNOWN: dict[str, Metric] = {
 }
 PYIQA = "pyiqa:"
 """Prefix of the names of pyiqa's metrics, which may need downloads and have licences of their own."""
+INSTALL = "pip install 'conservator[torch]' requests, then pip install --no-deps pyiqa"
 
 
 def add_metric(metric: Metric) -> None:
@@ -59,7 +61,7 @@ def add_metric(metric: Metric) -> None:
 def metric_named(name: str) -> Metric:
     """A measure by name, "pyiqa:NAME" for one of pyiqa's.
 
-    Raises UsageError for an unknown name, ModelMissing when pyiqa is not installed.
+    Raises UsageError for an unknown name, ModelMissing when pyiqa is not installed or cannot fetch its weights.
     """
     if name.startswith(PYIQA):
         return _of_pyiqa(name)
@@ -71,14 +73,18 @@ def metric_named(name: str) -> Metric:
 @cache
 def _of_pyiqa(name: str) -> Metric:
     try:
+        declare_torchvision_operators()
         import pyiqa
         import torch
     except ImportError as error:
-        raise ModelMissing(f"metric {name!r} needs pyiqa", "an installed pyiqa", "pip install pyiqa") from error
+        raise ModelMissing(f"metric {name!r} needs pyiqa: {error}", "an installed pyiqa", INSTALL) from error
     known = name.removeprefix(PYIQA)
     if known not in pyiqa.list_models():
         raise UsageError(f"pyiqa has no metric {known!r}", f"one of {', '.join(pyiqa.list_models())}")
-    network = pyiqa.create_metric(known, device="cpu")
+    try:
+        network = pyiqa.create_metric(known, device="cpu")
+    except (OSError, ImportError) as error:  # weights that it downloads, packages that only some need
+        raise ModelMissing(f"metric {name!r}: {error}", "what pyiqa needs", "be online, or install it") from error
 
     def tensor(pixels: Pixels) -> Any:
         return torch.from_numpy(np.ascontiguousarray(pixels.transpose(2, 0, 1))[None])

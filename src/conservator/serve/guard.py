@@ -131,6 +131,7 @@ class Guard:
         refused: Response | None = None
 
         async def measured() -> Message:
+            """The next message, its bytes and the wait counted; TimeoutError when late, _Excess beyond `limit`."""
             nonlocal taken, complete, refused, waited
             since, left = time.monotonic(), self.patience - max(0.0, waited - taken / SLOWEST)
             try:
@@ -196,6 +197,7 @@ class Watcher:
         begun, status, sent = time.perf_counter(), 0, 0
 
         async def noted(message: Message) -> None:
+            """Send on, with status and bytes noted and the headers set that the application has not."""
             nonlocal status, sent
             if message["type"] == "http.response.start":
                 status = message["status"]

@@ -44,6 +44,8 @@ class Card:
     source       paper, equation or file the method comes from
     summary      one line for people and language models
     halo         pixels it must see around a pixel: half its receptive field, rounded up
+    beyond       whether it must see a halo beyond the frame's border too, where the frame is reflected; a network that
+                 pads by itself need not
     multiple_of  height and width of what it is given are multiples of this
     scale        output pixels per input pixel along a side; a tool that can make several has an option `scale` with
                  these as choices and this as default
@@ -60,6 +62,7 @@ class Card:
     source: str
     summary: str
     halo: int = 0
+    beyond: bool = True
     multiple_of: int = 1
     scale: int = 1
     tiles: Tiles = Tiles.FREE
@@ -134,6 +137,7 @@ class Tool:
             "kind": str(card.kind),
             "tiles": str(card.tiles),
             "halo": card.halo,
+            "beyond": card.beyond,
             "multiple_of": card.multiple_of,
             "side": card.side,
             "scale": card.scale,
@@ -159,6 +163,7 @@ def tool(
     summary: str | None = None,
     survey: Survey | None = None,
     halo: int = 0,
+    beyond: bool = True,
     multiple_of: int = 1,
     scale: int = 1,
     tiles: Tiles = Tiles.FREE,
@@ -186,6 +191,7 @@ def tool(
     """
 
     def register(function: Treat) -> Tool:
+        """The tool made of the function; ToolDefinitionError when signature, survey or card contradict each other."""
         called = name or function.__name__
         kinds = tuple(treats) if not isinstance(treats, str) else (treats,)
         card = Card(
@@ -195,6 +201,7 @@ def tool(
             source=source,
             summary=summary or (function.__doc__ or "").strip().partition("\n")[0],
             halo=halo,
+            beyond=beyond,
             multiple_of=multiple_of,
             scale=scale,
             tiles=tiles,

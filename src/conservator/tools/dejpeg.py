@@ -9,7 +9,7 @@ from conservator.tools.prompted import HALO, MULTIPLE_OF, SOURCE, restored
 MODEL = "dejpeg"
 
 
-@tool(treats=("jpeg",), halo=HALO, multiple_of=MULTIPLE_OF, models=(MODEL,), source=SOURCE)
+@tool(treats=("jpeg",), halo=HALO, beyond=False, multiple_of=MULTIPLE_OF, models=(MODEL,), source=SOURCE)
 def dejpeg(pixels: Pixels, severity: Maps, survey: Maps) -> Pixels:
     """Removes blocks and ringing of JPEG compression, once or twice, on its grid or off it."""
     return restored(pixels, severity, MODEL)

@@ -12,7 +12,7 @@ MODEL = "denoise"
 LUMA = np.array([0.299, 0.587, 0.114], np.float32)
 
 
-@tool(treats=("noise",), halo=HALO, multiple_of=MULTIPLE_OF, models=(MODEL,), source=SOURCE)
+@tool(treats=("noise",), halo=HALO, beyond=False, multiple_of=MULTIPLE_OF, models=(MODEL,), source=SOURCE)
 def denoise(pixels: Pixels, severity: Maps, survey: Maps, *, keep_grain: float = 0.0) -> Pixels:
     """Removes noise where its map says.
 

@@ -137,7 +137,7 @@ class _Job:
             return list(tiles(self.size, side, REACH, 1))
         whole = card.tiles is Tiles.FORBIDDEN
         halo = card.halo if whole or self.scale == 1 else max(card.halo, REACH)
-        every = tiles(self.size, None if whole else side, halo, card.multiple_of, card.side)
+        every = tiles(self.size, None if whole else side, halo, card.multiple_of, card.side, card.beyond)
         return [one for one in every if self.scale > 1 or self.work[one.core.cells].any()]
 
     def treat(self, tile: Tile, output: Samples) -> None:

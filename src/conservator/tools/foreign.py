@@ -51,6 +51,10 @@ class Foreign:
         """The tool; its network is opened when it runs."""
 
         def treat(pixels: Pixels, severity: Maps, survey: Maps, *, mix: float = 1.0) -> Pixels:
+            """From float32 (H, W, 3) to the network's (scale·H, scale·W, 3), as far as severity and `mix` say.
+
+            Raises UsageError for a `mix` outside [0, 1], ModelMissing, ToolFailed.
+            """
             if not 0.0 <= mix <= 1.0:
                 raise UsageError(f"mix={mix}", "the share of the network's change to make, in [0, 1]")
             seen, scale = _seen(load(self.file, self.sha256), pixels), self.card.scale

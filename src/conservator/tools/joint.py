@@ -12,6 +12,7 @@ from conservator.tools.prompted import HALO, MODEL, MULTIPLE_OF, SOURCE, restore
     treats=("jpeg", "noise", "rain"),
     stage=Stage.COMPRESSION,
     halo=HALO,
+    beyond=False,
     multiple_of=MULTIPLE_OF,
     models=(MODEL,),
     source=SOURCE,

@@ -5,9 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from itertools import groupby
 
+from conservator.wishes.idioms import LINKS
 from conservator.wishes.lexicon import Role, Word
 
 VERBS = frozenset({Role.FIX, Role.REMOVE, Role.CURE, Role.KEEP, Role.TOUCH})
+PLACES = frozenset({Role.PART, Role.WHOLE, Role.BESIDE, Role.BEHIND, Role.EXCEPT, Role.OUTSIDE, Role.OPEN, Role.CLOSE})
 
 _ALL = frozenset({
     "all", "everything", "everywhere", "whole", "entire", "most", "very", "so",
@@ -17,12 +19,35 @@ _MAYBE = frozenset({"not", "nor", "neither"})  # "remove the rain, not the noise
 _HIGHLIGHTS = frozenset({"recover", "tone down", "tame"})
 _BRIGHT = frozenset({"highlights", "bright", "overexposed"})
 _DONE = frozenset({"removed", "reduced", "eliminated", "gone", "kept", "preserved"})  # "I want the noise removed"
+_NONE = frozenset({"no", "不要", "不要有"})
+_DONT = frozenset({"don't", "do not", "dont", "不"})
+_WISHED = frozenset({"want", "would like", "i'd like", "想要", "要", "想"})
+_CONTRASTS = frozenset({"but", "however", "yet", "though", "但", "但是", "不过", "而"})
+_FORMATS = frozenset({"jpeg", "jpg", "compression", "压缩"})
 _OPPOSITE = {("over_exposure",): "low_light", ("low_light",): "over_exposure"}
 
 
 def denies(clause: Sequence[Word]) -> bool:
     """Whether a clause has a "not" of its own."""
     return any(word.role is Role.NOT for word in clause)
+
+
+def absent(clause: Sequence[Word]) -> bool:
+    """Whether a clause says that damage is not to be there, and nothing else: "no haze", "I don't want any noise".
+
+    Not so "there is no haze", nor "but no haze" behind another wish, which may well forbid; nor "no jpeg", of a file.
+    """
+    said = [word for word in clause if word.role is not Role.FILLER]
+    at = next((i for i, word in enumerate(said) if word.role is Role.NOT), len(said))
+    ahead, behind = said[:at], said[at + 1 :]
+    wished = bool(behind) and behind[0].text in _WISHED
+    if at == len(said) or not (said[at].text in _NONE or (said[at].text in _DONT and wished)):
+        return False
+    damage = [word for word in behind if word.role is Role.DAMAGE]
+    others = [word for word in (*ahead, *behind) if word not in damage and word.text not in _WISHED]
+    doubtful = said[0].text in _CONTRASTS or any(word.text in LINKS for word in clause)
+    doubtful |= any(is_excess(word) or word.text in _FORMATS for word in damage)
+    return bool(damage) and not doubtful and {word.role for word in others} <= PLACES | {Role.AND, Role.BUT}
 
 
 def is_excess(word: Word) -> bool:
@@ -44,7 +69,7 @@ def doubt(clause: Sequence[Word]) -> str | None:
     verbs = [word for word in clause if word.role in VERBS]
     if len(verbs) > 1:
         return f"{verbs[0].text!r} with {verbs[1].text!r} is not understood"
-    doubted = _wanted(clause) or _denied(clause)
+    doubted = None if absent(clause) else _wanted(clause) or _denied(clause)
     if doubted is not None and doubted.role is Role.NOT:
         return "say whether to remove or to keep it"
     if doubted is not None:

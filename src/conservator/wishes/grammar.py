@@ -10,13 +10,13 @@ from dataclasses import dataclass, field, replace
 
 from conservator.degradations import PERCEIVED
 from conservator.errors import UsageError
-from conservator.wishes.doubts import VERBS, denies, doubt, is_excess, moderated
-from conservator.wishes.idioms import phrasal, settled
+from conservator.wishes.doubts import PLACES, VERBS, absent, denies, doubt, is_excess, moderated
+from conservator.wishes.idioms import MAKES, phrasal, settled
 from conservator.wishes.lexicon import KINDS, Role, Word, words
 from conservator.wishes.places import WHOLE, of_words
+from conservator.wishes.pronouns import pointed
 from conservator.wishes.schema import Wish, Wishes
 
-_PLACES = frozenset({Role.PART, Role.WHOLE, Role.BESIDE, Role.BEHIND, Role.EXCEPT, Role.OUTSIDE, Role.OPEN, Role.CLOSE})
 _IDLE = frozenset({Role.FILLER, Role.WANT, Role.ONLY, Role.BUT, Role.STOP})
 
 
@@ -59,7 +59,8 @@ def read(instruction: str) -> list[Clause]:
             read[-1] = replace(read[-1], wishes=(*read[-1].wishes[:-1], wish))  # "denoise, but gently"
             continue
         try:
-            found, before = _read(settled(clause), before, [wish for one in read for wish in one.wishes])
+            meant = settled(pointed(clause, last[0] if last else None))
+            found, before = _read(meant, before, [wish for one in read for wish in one.wishes])
             read.append(Clause(clause, tuple(found)))
         except UsageError as error:
             read.append(Clause(clause, refused=error.got.removeprefix("cannot: ")))
@@ -103,16 +104,17 @@ def _clauses(given: Sequence[Word]) -> Iterator[list[Word]]:
     for i, word in enumerate(given):
         after = next((w for w in given[i + 1 :] if w.role not in _IDLE), None)
         then = after.role if after else None
-        if word.text == "but not" and after and (then in (Role.TOO, Role.WHOLE) or is_excess(after)):
+        if word.text == "but not" and after and (then in {Role.TOO, Role.WHOLE, *VERBS} or is_excess(after)):
             yield from _if_any(clause)
-            clause = [Word(Role.NOT, "not")]
+            clause = [Word(Role.NOT, word.text if then in VERBS else "not")]
             continue
-        stops = word.role in (Role.STOP, Role.BUT) or (word.role is Role.AND and _begins(then))
+        made = any(w.text in MAKES for w in given[i + 1 : i + 2])
+        stops = word.role in (Role.STOP, Role.BUT) or (word.role is Role.AND and (made or _begins(then)))
         if stops and (then is Role.EXCEPT or _leads(clause)):
             continue  # "remove the noise, except in the sky", "except in the sky, remove the noise"
         if stops or (_begins(word.role) and _complete(clause)):
             yield from _if_any(clause)
-            clause = [word] if word.role is Role.AND else []
+            clause = [word] if word.role is Role.AND or (word.role is Role.BUT and then is Role.NOT) else []
         if not stops:
             clause.append(word)
     yield from _if_any(clause)
@@ -125,7 +127,7 @@ def _leads(clause: Sequence[Word]) -> bool:
 
 
 def _if_any(clause: list[Word]) -> list[list[Word]]:
-    return [clause] if any(word.role not in _IDLE for word in clause) else []
+    return [clause] if any(word.role not in {*_IDLE, Role.AND} for word in clause) else []
 
 
 def _begins(role: Role | None) -> bool:
@@ -135,7 +137,7 @@ def _begins(role: Role | None) -> bool:
 def _complete(clause: Sequence[Word]) -> bool:
     """Whether a clause has a verb and what it is about, so that another verb begins a new one."""
     roles = {word.role for word in clause}
-    return Role.CURE in roles or bool(roles & VERBS and roles & (_PLACES | {Role.DAMAGE, Role.REST}))
+    return Role.CURE in roles or bool(roles & VERBS and roles & (PLACES | {Role.DAMAGE, Role.REST, Role.THAT}))
 
 
 def _read(clause: Sequence[Word], before: _Verb, earlier: Sequence[Wish]) -> tuple[list[Wish], _Verb]:
@@ -154,12 +156,14 @@ def _read(clause: Sequence[Word], before: _Verb, earlier: Sequence[Wish]) -> tup
         raise _cannot(said, "what it belongs to is not understood")
     if before.role is Role.FIX and before.kinds and _again(clause):
         return [], before
-    if clause[0].text == "blur" and before.role is None and not _own(clause) and _PLACES & {w.role for w in clause}:
+    if clause[0].text == "blur" and before.role is None and not _own(clause) and PLACES & {w.role for w in clause}:
         raise _cannot(said, "nothing is blurred; say 'remove the blur' if that is meant")
     verb = _verb(clause, before, said)
     named = _damage(clause)
     kinds = tuple(dict.fromkeys((*verb.cures, *named)))
     where = _where(clause, said)
+    if where is None and clause[0].text == "but not" and earlier:
+        where = earlier[-1].where  # "make the faces brighter but not sharper"
     if any(word.role is Role.REST for word in clause):
         return [_rest(verb, kinds, earlier, said)], verb
     if not kinds and not _own(clause):
@@ -172,7 +176,8 @@ def _read(clause: Sequence[Word], before: _Verb, earlier: Sequence[Wish]) -> tup
 def _again(clause: Sequence[Word]) -> bool:
     """Whether a clause only says once more that something is to be done: "the sky is hazy, fix it"."""
     said = [word for word in clause if word.role not in _IDLE]
-    return bool(said) and said[0].role is Role.FIX and all(word.text in ("it", "them") for word in said[1:])
+    again = all(word.text in ("it", "them", "它", "它们") for word in said[1:])
+    return bool(said) and said[0].role is Role.FIX and again
 
 
 def _wish(verb: _Verb, kinds: tuple[str, ...], where: str | None, said: str) -> Wish:
@@ -221,6 +226,8 @@ def _verb(clause: Sequence[Word], before: _Verb, said: str) -> _Verb:
 def _led(clause: Sequence[Word], before: _Verb) -> _Verb:
     """The verb of a clause, or that of the clause before; neither "not" nor amount of its own."""
     own = [word for word in clause if word.role in VERBS]
+    if absent(clause):
+        return _Verb(Role.KEEP)  # "no noise": none is to stay
     if own:
         # "Keep … untouched", "don't treat": the first verb leads, one that cures names its kinds.
         cures = tuple(dict.fromkeys(kind for word in own if word.role is Role.CURE for kind in word.value))
@@ -244,7 +251,7 @@ def _damage(clause: Iterable[Word]) -> tuple[str, ...]:
 
 def _where(clause: Sequence[Word], said: str) -> str | None:
     """The place of a clause, from its words between those for damage."""
-    about = [word for word in clause if word.role in _PLACES | {Role.AND, Role.STOP}]
+    about = [word for word in clause if word.role in PLACES | {Role.AND, Role.STOP}]
     if not about:
         return None
     # "The rain and the noise in the sky": the "and" between damage joins no places.

@@ -10,7 +10,8 @@ from types import MappingProxyType
 from conservator.wishes.lexicon import BLUR, Role, Word
 
 _TAKES, _AWAY = frozenset({"take", "get"}), frozenset({"out", "away"})
-_LINKS = frozenset({"is", "are", "it's", "look", "looks"})
+LINKS = frozenset({"is", "are", "it's", "look", "looks"})
+MAKES = frozenset({"make", "let", "让"})
 _MORE: Mapping[str, float] = MappingProxyType(
     {"more": 1.5, "a lot more": 1.5, "更多": 1.5, "多一点": 1.25, "多一些": 1.25, "多点": 1.25}
 )
@@ -46,7 +47,7 @@ def _states(clause: Sequence[Word]) -> list[Word]:
     """Adjectives that say what somebody sees or wants: "it is blurry", "make it less hazy", "keep the sky dark"."""
     found = list(clause)
     texts, roles = [word.text for word in found], {word.role for word in found}
-    link = next((i for i, text in enumerate(texts) if text in _LINKS), len(found))
+    link = next((i for i, text in enumerate(texts) if text in LINKS), len(found))
     last = max((i for i, word in enumerate(found) if word.role is not Role.FILLER), default=-1)
     asked = link == 0 and texts[0] != "it's"  # "is the sky noisy?"
     seen = not asked and "where" not in texts and not roles & {*_TREATS, Role.KEEP, Role.TOUCH}
@@ -57,7 +58,7 @@ def _states(clause: Sequence[Word]) -> list[Word]:
             found[i] = Word(Role.CURE, word.text, kinds)
         elif kinds and ((seen and link < i and _complaint(found, i)) or _kept(found, i, last)):
             found[i] = Word(Role.DAMAGE, word.text, kinds)
-        elif i == last and word.text in _BECOMES and texts[0] == "make":
+        elif i == last and word.text in _BECOMES and "make" in texts[:2]:
             found[i] = Word(Role.CURE, word.text, _BECOMES[word.text])
     return found
 

@@ -28,6 +28,7 @@ class Role(StrEnum):
     BEHIND = "behind"  # the same after its object, as in Chinese
     WHOLE = "whole"  # the whole picture
     REST = "rest"  # what was not named before
+    THAT = "that"  # what was named before
     EXCEPT = "except"
     OUTSIDE = "outside"  # "except" after its object, as in Chinese
     AMOUNT = "amount"
@@ -152,12 +153,13 @@ _OTHERS: Mapping[Role, str] = {
     Role.TOUCH: "touch|touching|change|changing|alter|altering|modify|edit|affect|touched|changed|altered|mess with"
     "|tamper with|动|碰|改|改变|改动|修改|更改|变动",
     Role.NOT: "avoid|not|don't|do not|dont|never|no|without|must not|should not|shouldn't|neither|nor|不要|别|不|勿"
-    "|请勿|不用|无需|不能|不可|不许",
-    Role.WHOLE: "everything|all|everywhere|anything|whole|entire|it's|photo|photograph|picture|image|frame|scene|it"
-    "|整张|整个|全部|全图|所有|一切|照片|图片|图像|画面",
+    "|请勿|不要有|不用|无需|不能|不可|不许",
+    Role.WHOLE: "everything|all|everywhere|anywhere|anything|whole|entire|it's|photo|photograph|picture|image|frame"
+    "|scene|it|整张|整个|全部|全图|所有|一切|照片|图片|图像|画面|它",
     Role.REST: "rest|others|everything else|anything else|other parts|其他|其余|别处|其它",
+    Role.THAT: "them|它们|他们|她们|那里|那儿|那边",
     Role.EXCEPT: "except|except for|except in|but not|apart from|other than|besides|excluding|outside|outside of"
-    "|everything but|all but|anything but|除了|除|除去了",
+    "|everything but|all but|anything but|anywhere but|除了|除|除去了",
     Role.OUTSIDE: "外|以外|之外|以外的",
     Role.TOO: "overdo|overdoing|too much|too strongly|too hard|too heavily|excessively|太多|太强|过度|过分|太过",
     Role.AND: "and|or|plus|as well as|also|&|和|与|及|以及|或|或者|还有|、|跟",
@@ -171,7 +173,7 @@ _OTHERS: Mapping[Role, str] = {
     Role.FILLER: "please|the|a|an|of|in|on|at|from|within|inside|to|this|that|these|those|its|my|their|his|her|any|is"
     "|are|be|well|for|part|parts|area|areas|region|regions|half|side|corner|places|place|most|very|so|there|where"
     "|which|they|should|look|looks|alone|untouched|unchanged|intact|as it is|as they are|as is|as possible|if any"
-    "|if there is any|if needed|if necessary|where needed|by|up|i|can you|could you|do|does|level|levels|tones|tone"
+    "|if there is any|if needed|if necessary|where needed|by|up|i|you|can you|could you|do|does|level|levels|tones|tone"
     "|请|把|将|的|地|得|在|里|里面|中|内|上的|部分|区域|地方|处|原样|不变|原状|一下|对|这|那|帮我|我|些|度|了|吧|都"
     "|角|也请",
 }

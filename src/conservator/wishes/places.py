@@ -100,6 +100,7 @@ class _Reader:
         return found[0] if len(found) == 1 else Place("or", tuple(dict.fromkeys(found)))
 
     def place(self) -> Place:
+        """One place, up to the next "and" or the end; UsageError where no part of the picture comes next."""
         units: list[Place] = []
         while self._next(Role.PART, Role.WHOLE, Role.BESIDE, Role.OPEN):
             units.append(self._unit())
@@ -113,7 +114,7 @@ class _Reader:
     def _unit(self) -> Place:
         word = self.left.pop(0)
         if word.role is Role.PART:
-            return Place(word.value)
+            return word.value if isinstance(word.value, Place) else Place(word.value)
         if word.role is Role.WHOLE:
             return Place(WHOLE)
         if word.role is Role.BESIDE:

@@ -79,6 +79,7 @@ def _runner(found: Any) -> Run:
     import torch
 
     def run(image: NDArray[np.float32]) -> NDArray[np.float32]:
+        """From float32 (C, H, W) to (C', scale·H, scale·W); ToolFailed when the network's code fails."""
         torch.set_num_threads(thread_limit())
         # Some decoders draw noise: the same each time, or no record could be replayed.
         with torch.random.fork_rng(devices=[]):

@@ -122,6 +122,7 @@ class _Decoder:
 
     @classmethod
     def of(cls, encoder: Path, decoder: Path) -> _Decoder:
+        """The decoder in a file that takes the encoder's embeddings; UsageError when it is no decoder of SAM's kind."""
         inputs, outputs = ports(decoder)
         names = [port.name.lower() for port in outputs]
         masks, quality = _first(names, "low_res", "mask"), _first(names, "iou", "score")

@@ -34,6 +34,7 @@ def plan_list(desk: gr.State, revision: gr.State, note: gr.HTML) -> None:
         inputs=[desk], triggers=[revision.change], show_progress="hidden"
     )
     def lines(desk_now: Desk | None) -> None:
+        """Draw the rows."""
         if desk_now is None or not desk_now.draft.lines:
             gr.HTML(show.quiet("No steps yet. Restore makes a plan, or add a tool below."))
             return

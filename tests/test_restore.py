@@ -77,6 +77,14 @@ def test_a_record_replays_to_the_same_samples(tmp_path, photo):
         replay(file, other)
 
 
+def test_a_tool_for_local_damage_is_looked_for_in_no_frame_and_does_the_same(photo):
+    first = treat(photo, "denoise")
+    full = restore(photo, policy=ScriptedPolicy([Step("denoise", ("noise",))]))
+    assert np.array_equal(first.photo.samples, full.photo.samples) and not first.unchanged
+    assert np.array_equal(replay(first.record, photo).photo.samples, first.photo.samples)
+    assert "haze" not in first.diagnosis.degradations and not first.diagnosis.cells("haze").any()
+
+
 def test_a_plan_with_places_replays_from_the_same_masks_only(tmp_path, photo):
     mask = np.zeros((240, 320), np.uint8)
     mask[:120] = 255

@@ -7,7 +7,8 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from conservator.pixels.enlarge import taps
-from features import FrameFeatures, MarkFeatures, NativeFeatures, OutlineFeatures
+from conservator.tools.tone import BURNT, SPARED
+from features import MarkFeatures, NativeFeatures, OutlineFeatures
 
 
 class DilatedBlock(nn.Module):
@@ -103,23 +104,14 @@ class Perceiver(FeatureNetwork):
         return _told(self.head(self.blocks(x)))
 
 
-class FramePerceiver(FeatureNetwork):
+class FrameNetwork(FeatureNetwork):
     """A U-Net over the shrunk frame: fine pixels see the border of a veil or a shadow, coarse cells the whole scene.
 
-    In training it is also asked for the borders themselves: left alone it judges by the scene (caves are dark) and
-    overlooks outlines that nothing in the scene explains.
-
-    kinds    degradations told
-    prompts  local degradations whose maps it is given: a border that noise and darkness share is not the scene's
+    prompts  maps on the cells that it is given besides the picture
     widths   channels at 1, 1/2, 1/4, 1/8 and 1/16 of the shrunk frame's sides
     """
 
-    ends = ("start", "head", "borders")
-    unexported = ("borders.weight", "borders.bias")  # asked in training only; a warm start learns them anew
-
-    def __init__(
-        self, kinds: int, prompts: int, widths: tuple[int, int, int, int, int] = (16, 24, 48, 64, 96)
-    ) -> None:
+    def __init__(self, prompts: int, widths: tuple[int, int, int, int, int] = (16, 24, 48, 64, 96)) -> None:
         super().__init__(OutlineFeatures())
         y, z, a, b, c = widths
         self.start, self.halve, self.cell = (
@@ -133,20 +125,12 @@ class FramePerceiver(FeatureNetwork):
         self.middle = nn.Sequential(*[DilatedBlock(c, d, context=d == 2) for d in (1, 2, 4, 1)])
         self.decode2 = nn.Sequential(*[DilatedBlock(b, d, context=False) for d in (1, 2)])
         self.decode1 = nn.Sequential(*[DilatedBlock(a, d, context=False) for d in (1, 2)])
-        self.head = nn.Conv2d(a, 3 * kinds, 1)
-        self.borders = nn.Conv2d(a, kinds, 1)
         for layer in (self.start, self.halve, self.cell, self.down1, self.down2):
             nn.init.kaiming_normal_(layer.weight, nonlinearity="relu")
             nn.init.zeros_(layer.bias)
-        for layer in (self.head, self.borders):
-            nn.init.zeros_(layer.weight)
-            nn.init.zeros_(layer.bias)
 
-    def forward(self, image: Tensor, local: Tensor) -> Tensor:
-        """image (N, 3, H, W) in [0, 1], local (N, P, H/4, W/4) severities → (N, 3 · kinds, H/4, W/4) as Perceiver.
-
-        In training (N, 4 · kinds, H/4, W/4): the last ones are logits of the borders.
-        """
+    def seen(self, image: Tensor, prompts: Tensor) -> Tensor:
+        """image (N, 3, H, W) in [0, 1], prompts (N, P, H/4, W/4) → (N, widths[2], H/4, W/4)."""
         logs = torch.log(image + 0.02)  # in logs a shadow is a constant step, and none in the differences of colours
         tone = logs.mean(1, keepdim=True)
         red, green, blue = logs.split(1, 1)
@@ -154,13 +138,45 @@ class FramePerceiver(FeatureNetwork):
         fine = self.outline(F.relu(self.halve(F.relu(self.start(torch.cat(shades, 1))))))
         learned = F.relu(self.cell(fine))
         fixed = self.features(image)
-        x1 = self.encode1(self.enter(torch.cat([fixed.to(learned.dtype), local * 2, learned], 1)))
+        x1 = self.encode1(self.enter(torch.cat([fixed.to(learned.dtype), prompts * 2, learned], 1)))
         x2 = self.encode2(self.down1(x1))
         x3 = self.middle(self.down2(x2))
         y2 = self.decode2(x2 + _grown(self.up2(x3), x2))
-        y1 = self.decode1(x1 + _grown(self.up1(y2), x1))
-        told = _told(self.head(y1))
-        return torch.cat([told, self.borders(y1).float()], 1) if self.training else told
+        return self.decode1(x1 + _grown(self.up1(y2), x1))
+
+    def head_of(self, channels: int) -> nn.Conv2d:
+        """A 1 × 1 convolution that starts at zero."""
+        head = nn.Conv2d(self.enter.out_channels, channels, 1)
+        nn.init.zeros_(head.weight)
+        nn.init.zeros_(head.bias)
+        return head
+
+
+class FramePerceiver(FrameNetwork):
+    """Presence, severity and log deviation of haze and exposure.
+
+    In training it is also asked for the borders themselves: left alone it judges by the scene (caves are dark) and
+    overlooks outlines that nothing in the scene explains.
+
+    kinds    degradations told
+    prompts  local degradations whose maps it is given: a border that noise and darkness share is not the scene's
+    """
+
+    ends = ("start", "head", "borders")
+    unexported = ("borders.weight", "borders.bias")  # asked in training only; a warm start learns them anew
+
+    def __init__(self, kinds: int, prompts: int) -> None:
+        super().__init__(prompts)
+        self.head, self.borders = self.head_of(3 * kinds), self.head_of(kinds)
+
+    def forward(self, image: Tensor, local: Tensor) -> Tensor:
+        """image (N, 3, H, W) in [0, 1], local (N, P, H/4, W/4) severities → (N, 3 · kinds, H/4, W/4) as Perceiver.
+
+        In training (N, 4 · kinds, H/4, W/4): the last ones are logits of the borders.
+        """
+        seen = self.seen(image, local)
+        told = _told(self.head(seen))
+        return torch.cat([told, self.borders(seen).float()], 1) if self.training else told
 
 
 def _grown(coarse: Tensor, like: Tensor) -> Tensor:
@@ -292,43 +308,28 @@ def _cubic(scale: int) -> Tensor:
     return torch.einsum("iy,jx->ijyx", weights, weights).reshape(scale**2, 1, 5, 5)
 
 
-class ToneNetwork(FeatureNetwork):
+class ToneNetwork(FrameNetwork):
     """From the shrunk frame and the severities of haze and exposure to the parameters of a closed-form inverse.
 
-    Seven maps on the 4 × 4 grid: veil 1 − t, airlight RGB, log2 gain, lift, log2 gamma; see `invert_tone`.
+    Seven maps on the 4 × 4 grid: veil 1 − t, airlight RGB, log2 gain, lift, log2 gamma; see `invert_tone`. Each can
+    be that of no change: a diagnosis may be wrong, and where its border is, pixels know better.
     """
 
     channels = 7
+    ends = ("start", "head")
 
-    ends = ("learned.0", "head")
-
-    def __init__(self, kinds: int = 3, width: int = 40, dilations: tuple[int, ...] = (1, 2, 4, 8, 1, 4)) -> None:
-        super().__init__(FrameFeatures())
-        self.learned = nn.Sequential(
-            nn.Conv2d(3 + kinds, 16, 3, 2, 1),
-            nn.ReLU(),
-            nn.Conv2d(16, 32, 3, 2, 1),
-            nn.ReLU(),
-            nn.Conv2d(32, 32, 3, 1, 1),
-            nn.ReLU(),
-        )
-        self.enter = nn.Conv2d(FrameFeatures.channels + kinds + 32, width, 1)
-        self.blocks = nn.Sequential(*[DilatedBlock(width, d, context=i % 2 == 1) for i, d in enumerate(dilations)])
-        self.head = nn.Conv2d(width, self.channels, 1)
-        nn.init.zeros_(self.head.weight)
-        nn.init.zeros_(self.head.bias)
+    def __init__(self, kinds: int = 3) -> None:
+        super().__init__(kinds)
+        self.head = self.head_of(self.channels)
 
     def forward(self, image: Tensor, severity: Tensor) -> Tensor:
         """image (N, 3, H, W), severity (N, 3, H, W): haze, low light, over-exposure → (N, 7, H/4, W/4)."""
         cells = F.avg_pool2d(severity, 4)
-        fixed = self.features(image)
-        learned = self.learned(torch.cat([image - 0.5, severity], 1))
-        x = self.enter(torch.cat([fixed.to(learned.dtype), cells * 2, learned], 1))
-        raw = self.head(self.blocks(x)).float()
+        raw = self.head(self.seen(image, cells)).float()
         haze, dark, bright = (cells[:, i : i + 1] for i in range(3))
         exposed = (torch.maximum(dark, bright) * 5).clamp(0, 1)
         # Haze starts from what the diagnosis says the transmission is, airlight from what most veils have.
-        veil = (haze * (1 + 0.5 * torch.tanh(raw[:, :1]))).clamp(0, 0.92)
+        veil = (haze * (1 + torch.tanh(raw[:, :1]))).clamp(0, 0.92)
         airlight = torch.sigmoid(raw[:, 1:4] + 1.7)
         # Severity is a root scale of EV: 5 s² stops lost, 3 s² gained; value is gamma-encoded, hence the 2.2.
         stops = (5 * dark**2 - 3 * bright**2) / 2.2
@@ -345,6 +346,8 @@ def invert_tone(image: Tensor, maps: Tensor) -> Tensor:
     value = clear.amax(1, keepdim=True).clamp_min(1 / 255)
     target = (value * torch.exp2(gain) + lift).clamp(1e-4, 1) ** torch.exp2(gamma)
     ratio = (target / value).clamp_max(8)
+    burnt = ((clear.amin(1, keepdim=True) - float(BURNT)) / (1 - float(BURNT))).clamp(0, 1)
+    ratio = ratio + float(SPARED) * burnt * (1 - ratio).clamp_min(0)
     colour = (4 / ratio.clamp_min(1)).clamp_max(1)
     grey = value * ratio
     return grey + colour * (clear * ratio - grey)

@@ -17,7 +17,7 @@ from conservator.errors import InputError, UsageError
 from conservator.masks import Drawings, Masks, recorded_masks
 from conservator.memory import Memory, opened
 from conservator.models.runtime import set_threads, thread_limit
-from conservator.perception import Perceiver, observe
+from conservator.perception import Perceiver, looking_for, observe
 from conservator.perception.file import by_file
 from conservator.photo import Photo, Source, open_photo, save
 from conservator.pixels.types import Pixels
@@ -184,6 +184,8 @@ def treat(
 ) -> Treatment:
     """Apply one tool, shipped or added, where its damage is found; `strength` multiplies the estimated severity.
 
+    For haze and wrong exposure nobody looks, and the diagnosis does not tell them, where the tool treats neither.
+
     scale  enlarge so many times, with the tool itself where it enlarges, which then need not be told
 
     Raises UsageError when there is no such tool or it does not take an option.
@@ -199,6 +201,7 @@ def treat(
     return restore(
         photo, policy=policy, scale=1 if scale is None else scale, strength=1.0 if strength is None else strength,
         mask=mask, protect=protect, prefer=() if tool in TOOLS else tool, tile=tile, threads=threads, on_event=on_event,
+        perceiver=looking_for(chosen.card.treats),
     )  # fmt: skip
 
 

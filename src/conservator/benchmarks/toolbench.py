@@ -208,7 +208,7 @@ def our_tools(task: Task, perceiver: Perceiver | None = None) -> dict[str, Conte
     Beside it the tool that knows several kinds of damage, asked about this one and about all: what a specialist is for.
     """
     from conservator.benchmarks.controls import told
-    from conservator.perception import observe
+    from conservator.perception import looking_for
     from conservator.plan import Step
     from conservator.policies.enlarging import Enlarge
     from conservator.policies.enlarging import enlarging as enlarge_step
@@ -219,7 +219,7 @@ def our_tools(task: Task, perceiver: Perceiver | None = None) -> dict[str, Conte
     kinds, several = TOOLS.get(task.tool).card.treats, TOOLS.get("joint").card.treats
 
     def blind(policy: Policy) -> Contestant:
-        return lambda case: treated(case, policy, perceiver or observe)
+        return lambda case: treated(case, policy, perceiver or looking_for(kinds))
 
     def treated(case: Case, policy: Policy, look: Perceiver) -> Bytes:
         treatment: Treatment = restore(case.given, policy=policy, scale=task.scale, perceiver=look)

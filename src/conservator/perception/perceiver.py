@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Protocol
 
 import cv2
 import numpy as np
 
-from conservator.degradations import INDEX, NAMES
+from conservator.degradations import BY_NAME, INDEX, NAMES, Sight
 from conservator.diagnosis import Diagnosis
 from conservator.models.catalogue import MODELS
 from conservator.models.runtime import probabilities
@@ -39,8 +40,16 @@ def observe(samples: Samples, gate: Gate | None = None) -> Diagnosis:
 
 
 def glimpse(samples: Samples) -> Diagnosis:
-    """Diagnose a native crop of a photograph: local damage as `observe` would, and no other, for a crop shows none."""
+    """Diagnose a native crop of a photograph, or local damage alone: as `observe` would, and no other kind."""
     return _seen(samples, Gate.calibrated(), whole=False)
+
+
+def looking_for(kinds: Iterable[str]) -> Perceiver:
+    """Whoever has to look for no more than these kinds: `glimpse` where none of them takes the whole frame to see.
+
+    What it says of them is the same to the bit.
+    """
+    return observe if any(BY_NAME[kind].sight is Sight.FRAME for kind in kinds) else glimpse
 
 
 def _seen(samples: Samples, gate: Gate, *, whole: bool) -> Diagnosis:

@@ -1,4 +1,5 @@
-"""Make the picture of the Studio in the documentation: a photograph restored, a step added, and the page photographed.
+"""Make the picture of the Studio in the documentation: a photograph restored, the step made
+gentler and run again, and the whole page photographed.
 
     python examples/studio_screenshot.py docs/pictures/studio.jpg
 
@@ -23,7 +24,7 @@ from selenium.webdriver.support.ui import WebDriverWait
 
 from conservator.benchmarks.loopback import Loopback
 
-WIDTH, HEIGHT = 1360, 1600
+WIDTH = 1360
 
 
 def chromium() -> webdriver.Chrome:
@@ -31,9 +32,16 @@ def chromium() -> webdriver.Chrome:
     options = webdriver.ChromeOptions()
     for flag in ("headless", "no-sandbox", "disable-gpu", "hide-scrollbars", "enable-unsafe-swiftshader"):
         options.add_argument(f"--{flag}")
-    options.add_argument(f"--window-size={WIDTH},{HEIGHT}")
     options.binary_location = shutil.which("chromium") or ""
-    return webdriver.Chrome(options=options, service=webdriver.ChromeService(shutil.which("chromedriver")))
+    page = webdriver.Chrome(options=options, service=webdriver.ChromeService(shutil.which("chromedriver")))
+    as_high(page, 1000)
+    return page
+
+
+def as_high(page: webdriver.Chrome, height: int) -> None:
+    """Give the page so many pixels."""
+    metrics = {"width": WIDTH, "height": height, "deviceScaleFactor": 1, "mobile": False}
+    page.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", metrics)
 
 
 def says(page: webdriver.Chrome, css: str, text: str) -> None:
@@ -44,7 +52,7 @@ def says(page: webdriver.Chrome, css: str, text: str) -> None:
 
 
 def main(path: str) -> None:
-    """Restore, halve the strength of the last step, run again, and take the picture."""
+    """Restore, make the first step gentler, run again, and take the picture."""
     with tempfile.TemporaryDirectory() as folder, Loopback(Path(folder) / "data", studio=True) as server:
         photo = Path(folder) / "astronaut.png"
         Image.fromarray(np.rint(damaged().degraded * 255).astype(np.uint8)).save(photo)
@@ -63,6 +71,8 @@ def main(path: str) -> None:
             page.find_element(By.ID, "rerun").click()
             says(page, "#status", "Version 2")
             page.execute_script("window.scrollTo(0, 0); document.activeElement.blur()")
+            end = "return document.querySelector('main').getBoundingClientRect().bottom | 0"
+            as_high(page, page.execute_script(end))
             shot = Image.open(BytesIO(page.get_screenshot_as_png())).convert("RGB")
         finally:
             page.quit()

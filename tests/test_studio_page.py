@@ -50,6 +50,31 @@ for (let node = walker.nextNode(); node; node = walker.nextNode()) {
 return bad;
 """
 
+STILL = """
+document.head.append(Object.assign(document.createElement('style'), {textContent: '* {transition: none !important}'}));
+"""
+"""What colours end at is asked, not what they pass through on their way."""
+
+CONTROLS = """
+const looks = element => { const all = [];
+    for (let depth = 0; element && depth < 4; element = element.parentElement, depth++) {
+        const {outlineStyle, outlineWidth, boxShadow, borderColor, backgroundColor} = getComputedStyle(element);
+        all.push(outlineStyle, outlineWidth, boxShadow, borderColor, backgroundColor); }
+    return all.join(); };
+const named = element => element.outerHTML.slice(0, 200);
+const passed = new Set(), alike = [];
+document.activeElement.blur();
+window.stop = () => {  // true where the Tab key has been before
+    const now = document.activeElement, [last, shown] = window.last ?? [];
+    if (last && last !== now && looks(last) === shown) alike.push(named(last));
+    window.last = now === document.body ? null : [now, looks(now)];
+    return now !== document.body && (passed.has(now) || !passed.add(now)); };
+window.missed = () => [...document.querySelectorAll('a[href], button, input, select, textarea, [tabindex]')].filter(
+    element => element.tabIndex >= 0 && !element.disabled && element.checkVisibility({visibilityProperty: true}) &&
+               !(element.type === 'radio' && !element.checked) && !passed.has(element)).map(named);
+window.alike = () => alike;
+"""
+
 
 @pytest.fixture(scope="module")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Loopback]:
@@ -71,14 +96,18 @@ def photo(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture
-def page(server: Loopback, chromium: Browser) -> Browser:
-    """A tab that knows nothing of an earlier one."""
+def page(server: Loopback, chromium: Browser) -> Iterator[Browser]:
+    """A tab that knows nothing of an earlier one; whatever is done on it, nothing in the server breaks."""
     chromium.get(f"{server.url}/health")  # whichever page the last test left, what a tab knows is kept per server
     chromium.execute_script("sessionStorage.clear()")
     chromium.get(f"{server.url}/")
     chromium.find("#restore")
     chromium.says("#mask-note", "No mask")
-    return chromium
+    heard = len(server.said)
+    yield chromium
+    broken = [line for line in server.said[heard:] if "Traceback" in line]
+    # What the last glance at a row tells comes too late once the list is drawn anew; gradio no longer knows that row.
+    assert not [line for line in broken if "in get_fn" not in line]
 
 
 def restored(page: Browser, photo: Path) -> None:
@@ -226,6 +255,22 @@ def test_a_mask_is_painted_for_one_step_alone(page: Browser, server: Loopback, p
     page.says("#note", "white_balance wherever it is found")
 
 
+def test_an_uploaded_mask_says_where(page: Browser, server: Loopback, photo: Path, tmp_path: Path) -> None:
+    page.choose("#photo", photo)
+    page.says("#status", "as it came")
+    mask = np.zeros((144, 208), np.uint8)
+    mask[:, 156:] = 255
+    Image.fromarray(mask).save(tmp_path / "mask.png")
+    page.choose("#mask", tmp_path / "mask.png")
+    page.says("#mask-note", "A mask is in use")
+    page.find("#restore").click()
+    page.says("#status", "Version 1")
+    before, after = (
+        np.asarray(Image.open(BytesIO(data))) for data in (photo.read_bytes(), downloaded(page, server, "result"))
+    )
+    assert (before[mask == 0] == after[mask == 0]).all() and (before[mask == 255] != after[mask == 255]).any()
+
+
 def chosen(page: Browser, field: str, start: str) -> None:
     """Take the first entry of a list that begins like this."""
     page.find(field).click()
@@ -347,20 +392,106 @@ def test_everything_is_reached_by_keyboard(page: Browser, photo: Path) -> None:
     tabbed(page, "#downloads a")
 
 
+def test_tab_stops_at_every_control_and_shows_where_it_is(page: Browser, photo: Path) -> None:
+    restored(page, photo)
+    add(page, "white_balance")
+    until_steps(page, "denoise", "white_balance")
+    page.execute_script(STILL)
+    page.execute_script(CONTROLS)
+    for _ in range(200):
+        if page.execute_script("return stop()"):
+            break
+        press(page, Keys.TAB)
+    assert page.execute_script("return missed()") == []
+    assert page.execute_script("return alike()") == []
+    page.execute_script("document.activeElement.blur()")
+    page.until(lambda: not page.find_elements("css selector", "[role=option]"), "an end of lists that are open")
+
+
 def tabbed(page: Browser, css: str) -> int:
     """Presses of the tabulator until an element has the focus."""
     for presses in range(1, 100):
-        ActionChains(page).send_keys(Keys.TAB).perform()
+        press(page, Keys.TAB)
         if page.execute_script("return document.activeElement.matches(arguments[0])", css):
             return presses
     raise AssertionError(f"{css} is not reached")
 
 
+def test_the_plan_is_edited_by_keyboard(page: Browser, server: Loopback, photo: Path) -> None:
+    restored(page, photo)
+    added_by_keyboard(page, "white_balance")
+    added_by_keyboard(page, "underwater")  # Tab has passed the list of places of two steps on its way
+    until_steps(page, "denoise", "white_balance", "underwater")
+    page.until(lambda: not page.find_elements("css selector", "[role=option]"), "an end of lists that are open")
+    tabbed(page, "#rerun")
+    press(page, Keys.ENTER)
+    page.says("#status", "Version 2")
+    tabbed(page, ".step input[type=checkbox]")
+    press(page, Keys.SPACE)
+    page.says("#note", "denoise switched off")
+    tabbed(page, "input[type=range][aria-label*='step 2']")
+    press(page, Keys.ARROW_LEFT, Keys.ARROW_LEFT)
+    page.says("#note", "white_balance at 0.9")
+    tabbed(page, "[id$=-earlier]")
+    press(page, Keys.ENTER)
+    until_steps(page, "white_balance", "denoise", "underwater")
+    focused(page, "#step-1-later", "↓ Later")  # the step is first now: of its moves this one is left
+    for _ in range(3):
+        tabbed(page, "[id$=-gone]")
+    press(page, Keys.SPACE)
+    until_steps(page, "white_balance", "denoise")
+    focused(page, "#rerun", "Run this plan")
+    press(page, Keys.ENTER)
+    page.says("#status", "Version 3")
+    (step,) = json.loads(downloaded(page, server, "record"))["plan"]
+    assert (step["tool"], step["strength"]) == ("white_balance", 0.9)
+    tabbed(page, "input[aria-label='Where step 1 works']")
+    press(page, Keys.ARROW_DOWN, Keys.ENTER)
+    page.says("#note", "white_balance only in r")
+    tabbed(page, "#rerun")
+    press(page, Keys.SPACE)
+    page.says("#status", "Version 4")
+    (step,) = json.loads(downloaded(page, server, "record"))["plan"]
+    assert step["tool"] == "white_balance" and step["regions"] != ["whole"]
+
+
+def added_by_keyboard(page: Browser, tool: str) -> None:
+    """Put a tool at the end of the plan, with nothing but Tab, arrows and Enter."""
+    tabbed(page, "#tool input")
+    active = "return document.querySelector('#tool [role=option].active')?.ariaLabel ?? ''"
+    at = page.execute_script(active)
+    while not at.startswith(f"{tool}:"):
+        press(page, Keys.ARROW_DOWN)
+        at = page.until(lambda last=at: (now := page.execute_script(active)) != last and now, "another tool")
+    press(page, Keys.ENTER)  # gradio acts on a key one frame later, and forgets the choice when the list is left before
+    page.until(lambda: page.find("#tool input").get_attribute("value").startswith(f"{tool}:"), f"{tool} chosen")
+    tabbed(page, "#add")
+    press(page, Keys.ENTER)
+    page.says("#note", f"{tool} added")
+
+
+def until_steps(page: Browser, *tools: str) -> None:
+    """Wait until the list shows these steps."""
+    labels = [f"{number}. {tool}" for number, tool in enumerate(tools, 1)]
+    page.until(lambda: [
+        step.text.split("\n")[0] for step in page.find_elements("css selector", ".step:not(.step .step)")
+    ] == labels, f"the steps {labels}")  # fmt: skip
+
+
+def focused(page: Browser, css: str, what: str) -> None:
+    """Wait until an element has the focus."""
+    here = "return document.activeElement.matches(arguments[0])"
+    page.until(lambda: page.execute_script(here, css), f"the focus on {what}")
+
+
+def press(page: Browser, *keys: str) -> None:
+    """On whatever has the focus."""
+    ActionChains(page).send_keys(*keys).perform()
+
+
 def test_text_can_be_read_in_light_and_in_the_dark(page: Browser, photo: Path) -> None:
     restored(page, photo)
-    # What colours end at is asked, not what they pass through on their way from light to dark.
-    page.execute_script("document.head.append(Object.assign(document.createElement('style'), "
-                        "{textContent: '* { transition: none !important }'}))")  # fmt: skip
+    page.execute_script(STILL)
     for scheme in ("light", "dark"):
         page.execute_script("document.body.classList.toggle('dark', arguments[0] === 'dark')", scheme)
         for tab in ("Regions", "Severity", "Compare"):

@@ -18,7 +18,7 @@ from conservator.errors import ModelMissing, ToolFailed
 
 TITLE = "The server under load"
 PATIENCE = 600.0
-"""Seconds after which a job counts as lost."""
+"""Seconds to wait for being accepted, and from then on for the end of the job; beyond, it counts as lost."""
 
 _PAUSE = 0.05  # seconds between two looks at a job
 
@@ -146,8 +146,9 @@ class _Client:
                 time.sleep(float(answer.headers["Retry-After"]))
             else:
                 id = _checked(answer).json()["id"]
-        row["accepted_seconds"] = time.perf_counter() - begun
-        while id is not None and time.perf_counter() - begun < PATIENCE:
+        accepted = time.perf_counter()
+        row["accepted_seconds"] = accepted - begun
+        while id is not None and time.perf_counter() - accepted < PATIENCE:
             row["state"] = _checked(self._ask("GET", f"/v1/jobs/{id}")).json()["state"]
             if row["state"] not in ("queued", "running"):
                 break

@@ -23,6 +23,7 @@ from conservator.serve.studio.brush import alike, mask_of, picture_of
 from conservator.serve.studio.desk import Desk, Run
 from conservator.serve.studio.desks import Desks
 from conservator.serve.studio.draft import Draft
+from conservator.serve.studio.plan import redrawn
 from conservator.serve.studio.scraps import Scraps
 
 Updates: TypeAlias = dict[Any, Any]
@@ -68,12 +69,11 @@ class Acts:
 
     def __init__(self, jobs: Jobs, desks: Desks, parts: Parts, scraps: Scraps) -> None:
         self.jobs, self.desks, self.parts, self.scraps = jobs, desks, parts, scraps
-        self._drawn = 0
 
     async def begin(self, key: str) -> AsyncIterator[Updates]:
         """A tab is opened, or loaded again: then everything is as it was, and what ran meanwhile goes on."""
         p, desk = self.parts, self.desks.enter(key)
-        yield {p.desk: desk, p.revision: self._redrawn(), p.mask_note: show.mask_note(desk)}
+        yield {p.desk: desk, p.revision: redrawn(), p.mask_note: show.mask_note(desk)}
         try:
             if desk.history is not None:
                 yield self._shown(desk) | self._canvas(desk)
@@ -122,13 +122,13 @@ class Acts:
 
     def add(self, desk: Desk, tool: str) -> Updates:
         """A tool at the end of the plan."""
-        return self._edited(desk, lambda draft: draft.added(tool)) | {self.parts.revision: self._redrawn()}
+        return self._edited(desk, lambda draft: draft.added(tool)) | {self.parts.revision: redrawn()}
 
     def aim(self, desk: Desk, key: int, painted: Any) -> Updates:
         """The mask is to be for another step, or for every step; what was painted stays with the last one."""
         target = None if key == show.EVERY else key
         if target == desk.target:  # lists tell of a choice twice
-            return {}
+            return self._same()
         try:
             self._paint(desk, painted)
             desk.target = target
@@ -159,14 +159,14 @@ class Acts:
             return draft.masked(data, key=desk.target)
 
         if path is None:
-            return {}
+            return self._same()
         self.scraps.hold(desk, "mask", Path(path))
-        return self._edited(desk, masked) | {self.parts.revision: self._redrawn()}
+        return self._edited(desk, masked) | {self.parts.revision: redrawn()}
 
     def unmask(self, desk: Desk) -> Updates:
         """No mask any more, neither painted nor uploaded."""
         cleared = self._edited(desk, lambda draft: draft.masked(None, key=desk.target))
-        cleared[self.parts.revision] = self._redrawn()
+        cleared[self.parts.revision] = redrawn()
         try:
             return cleared | self._canvas(desk)
         except ConservatorError as error:
@@ -204,7 +204,7 @@ class Acts:
                     break
                 yield {p.progress: show.progress(await asyncio.to_thread(desk.told, run), self.jobs.progress(run.job))}
             if await asyncio.to_thread(desk.settle, run) is None:
-                yield {p.status: gr.skip()}
+                yield self._same()
             else:
                 yield self._shown(desk) | (self._canvas(desk) if run.opens is not None else {})
         except ConservatorError as error:
@@ -226,6 +226,10 @@ class Acts:
             return {p.status: show.problem(error)}
         return {p.note: show.edits(desk), p.mask_note: show.mask_note(desk)}
 
+    def _same(self) -> Updates:
+        """Nothing is new; an answer without any part would be an error to gradio."""
+        return {self.parts.status: gr.skip()}
+
     def _shown(self, desk: Desk) -> Updates:
         """The whole page as the desk is now."""
         p, now, draft = self.parts, desk.current, desk.draft
@@ -233,7 +237,7 @@ class Acts:
             p.status: show.outcome(desk), p.progress: "", p.cancel: gr.update(interactive=False),
             p.compare: show.compare(desk), p.regions: show.regions(desk), p.maps: show.maps(desk),
             p.policy: draft.policy, p.strength: draft.strength, p.instruction: draft.instruction,
-            p.mask_note: show.mask_note(desk), p.note: show.edits(desk), p.revision: self._redrawn(),
+            p.mask_note: show.mask_note(desk), p.note: show.edits(desk), p.revision: redrawn(),
             p.versions: gr.update(choices=show.choices(desk), value=now.number), p.downloads: show.downloads(desk),
         }  # fmt: skip
 
@@ -264,7 +268,3 @@ class Acts:
             make_folder(file.parent)
             write_atomically(file, small.getvalue())
         return file
-
-    def _redrawn(self) -> int:
-        self._drawn += 1
-        return self._drawn

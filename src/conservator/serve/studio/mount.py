@@ -13,6 +13,8 @@ from typing import Annotated, Any, cast
 from fastapi import APIRouter, FastAPI, Path
 from fastapi.responses import FileResponse, RedirectResponse
 from starlette.datastructures import MutableHeaders
+from starlette.requests import ClientDisconnect, Request
+from starlette.responses import Response
 from starlette.types import ASGIApp, Lifespan, Message, Receive, Scope, Send
 
 from conservator.serve.foreman import MASK, PLACE
@@ -66,10 +68,16 @@ def mount(app: FastAPI, jobs: Jobs) -> None:
     )  # fmt: skip
     # Only an application that believes itself launched refuses paths that were not uploaded to it.
     blocks.has_launched = True
-    stopping = app.router.routes[-1].app.stop_event  # type: ignore[attr-defined]
+    inner = app.router.routes[-1].app  # type: ignore[attr-defined]
+    inner.add_exception_handler(ClientDisconnect, _left)
     # Every open page holds a connection, which otherwise keeps the server from ending.
-    jobs.listen(lambda id: stopping.set() if id == "" else None)
+    jobs.listen(lambda id: inner.stop_event.set() if id == "" else None)
     app.router.lifespan_context = _tidy(app.router.lifespan_context, scraps)
+
+
+async def _left(request: Request, error: Exception) -> Response:
+    """A page that is loaded again, or closed, leaves requests half sent: nothing broke, and nobody hears the answer."""
+    return Response(status_code=499)
 
 
 def _tidy(lifespan: Lifespan[FastAPI], scraps: Scraps) -> Lifespan[FastAPI]:

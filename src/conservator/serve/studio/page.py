@@ -18,9 +18,12 @@ from conservator.serve.studio.plan import plan_list
 from conservator.serve.studio.scraps import Scraps
 from conservator.tools.added import available
 
+_FILES = resources.files("conservator.serve.studio")
+
 APPEARANCE: dict[str, Any] = {
     "theme": THEME,
-    "css": resources.files("conservator.serve.studio").joinpath("page.css").read_text("utf-8"),
+    "css": _FILES.joinpath("page.css").read_text("utf-8"),
+    "js": _FILES.joinpath("page.js").read_text("utf-8"),
 }
 
 _QUIET: dict[str, Any] = {"show_progress": "hidden", "api_visibility": "private", "concurrency_limit": None}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from itertools import count
 from typing import Any
 
 import gradio as gr
@@ -19,6 +20,9 @@ _QUIET: dict[str, Any] = {"show_progress": "hidden", "api_visibility": "private"
 
 Edit = Callable[..., Draft]
 
+redrawn: Callable[[], int] = count(1).__next__
+"""A new revision of the list. All come from this one count: the page does not notice a number that it has already."""
+
 
 def plan_list(desk: gr.State, revision: gr.State, note: gr.HTML) -> None:
     """One row for each step of the draft, drawn anew whenever `revision` changes.
@@ -27,10 +31,10 @@ def plan_list(desk: gr.State, revision: gr.State, note: gr.HTML) -> None:
     """
 
     @gr.render(  # type: ignore[untyped-decorator]
-        inputs=[desk, revision], triggers=[revision.change], show_progress="hidden"
+        inputs=[desk], triggers=[revision.change], show_progress="hidden"
     )
-    def lines(desk_now: Desk | None, revision_now: int) -> None:
-        """Draw the rows; `revision_now` is only what makes them be drawn anew."""
+    def lines(desk_now: Desk | None) -> None:
+        """Draw the rows."""
         if desk_now is None or not desk_now.draft.lines:
             gr.HTML(show.quiet("No steps yet. Restore makes a plan, or add a tool below."))
             return
@@ -51,7 +55,7 @@ def edited(desk: Desk, edit: Edit, *arguments: Any) -> str:
 
 
 def _row(
-    index: int, line: Line, about: str, places: list[tuple[str, str]], count: int,
+    index: int, line: Line, about: str, places: list[tuple[str, str]], of: int,
     desk: gr.State, revision: gr.State, note: gr.HTML,
 ) -> None:  # fmt: skip
     step, number = line.step, index + 1
@@ -62,12 +66,13 @@ def _row(
         )
         options = [_option(option, step.options.get(name, option.default)) for name, option in _options(step.tool)]
         where = gr.Dropdown(
-            places, value=show.placed(line), label=f"Where step {number} works", filterable=False, interactive=True
-        )
+            places, value=show.placed(line), label=f"Where step {number} works", filterable=False, interactive=True,
+            elem_id=f"step-{line.key}-where",
+        )  # fmt: skip
         with gr.Row(elem_classes="moves"):
-            earlier = gr.Button("↑ Earlier", size="sm", interactive=index > 0)
-            later = gr.Button("↓ Later", size="sm", interactive=number < count)
-            gone = gr.Button("✕ Remove", size="sm")
+            earlier = gr.Button("↑ Earlier", size="sm", interactive=index > 0, elem_id=f"step-{line.key}-earlier")
+            later = gr.Button("↓ Later", size="sm", interactive=number < of, elem_id=f"step-{line.key}-later")
+            gone = gr.Button("✕ Remove", size="sm", elem_id=f"step-{line.key}-gone")
     edits: list[tuple[Any, Edit]] = [(on, Draft.switched), (strength, Draft.strengthened)]
     edits += [(box, _given(name)) for box, (name, _) in zip(options, _options(step.tool), strict=True)]
     for box, edit in edits:
@@ -75,15 +80,11 @@ def _row(
             lambda now, value, edit=edit: edited(now, edit, index, value), [desk, box], note,
             trigger_mode="always_last", **_QUIET,
         )  # fmt: skip
-    where.input(
-        lambda now, place, drawn: (edited(now, _kept_to(now, place), index), drawn + 1),
-        [desk, where, revision], [note, revision], **_QUIET,
-    )  # fmt: skip
+    where.input(lambda now, place: _kept(now, index, place), [desk, where], [note, revision], **_QUIET)
     for button, change in ((earlier, _by(index, -1)), (later, _by(index, 1)), (gone, _without(index))):
         button.click(
-            lambda now, drawn, change=change: (edited(now, change), drawn + 1), [desk, revision], [note, revision],
-            **_QUIET,
-        )  # fmt: skip
+            lambda now, change=change: (edited(now, change), redrawn()), [desk], [note, revision], **_QUIET
+        )
 
 
 def _options(tool: str) -> list[tuple[str, Option]]:
@@ -108,6 +109,12 @@ def _option(option: Option, value: Any) -> Any:
 
 def _given(option: str) -> Edit:
     return lambda draft, index, value: draft.given(index, option, value)
+
+
+def _kept(desk: Desk, index: int, place: str) -> tuple[Any, Any]:
+    """What becomes of note and list. A list of places tells of its choice whenever the Tab key passes it, too."""
+    before, said = desk.draft, edited(desk, _kept_to(desk, place), index)
+    return said, gr.skip() if desk.draft is before else redrawn()
 
 
 def _kept_to(desk: Desk, place: str) -> Edit:

@@ -7,7 +7,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from conservator.pixels.enlarge import taps
-from conservator.tools.tone import BURNT, SPARED
+from conservator.tools.tone import BLACK, BURNT, COLOURFUL, MOST, SPARED
 from features import MarkFeatures, NativeFeatures, OutlineFeatures
 
 
@@ -343,12 +343,12 @@ def invert_tone(image: Tensor, maps: Tensor) -> Tensor:
     """The closed form, as conservator.tools.tone has it: undo the veil, then (gain · V + lift) ** gamma on V."""
     veil, airlight, gain, lift, gamma = maps[:, :1], maps[:, 1:4], maps[:, 4:5], maps[:, 5:6], maps[:, 6:7]
     clear = ((image - veil * airlight) / (1 - veil)).clamp(0, 1)
-    value = clear.amax(1, keepdim=True).clamp_min(1 / 255)
+    value = clear.amax(1, keepdim=True).clamp_min(float(BLACK))
     target = (value * torch.exp2(gain) + lift).clamp(1e-4, 1) ** torch.exp2(gamma)
-    ratio = (target / value).clamp_max(8)
+    ratio = (target / value).clamp_max(float(MOST))
     burnt = ((clear.amin(1, keepdim=True) - float(BURNT)) / (1 - float(BURNT))).clamp(0, 1)
     ratio = ratio + float(SPARED) * burnt * (1 - ratio).clamp_min(0)
-    colour = (4 / ratio.clamp_min(1)).clamp_max(1)
+    colour = (float(COLOURFUL) / ratio.clamp_min(1)).clamp_max(1)
     grey = value * ratio
     return grey + colour * (clear * ratio - grey)
 

@@ -42,6 +42,11 @@ class Photo(Frame):
     encoded: bytes | None = field(default=None, repr=False)
 
     @property
+    def file_name(self) -> str | None:
+        """Name of that file without its folder, which is nobody's business but the owner's."""
+        return self.source.name if self.source else None
+
+    @property
     def pixels(self) -> Pixels:
         """float32 (H, W, 3) in [0, 1]: the whole frame at 12 bytes per pixel; work on tiles of `samples` instead."""
         return to_pixels(self.samples)

@@ -226,7 +226,7 @@ def replay(
     call = data["call"]
     original = _recorded_photo(photo, data["input"])
     drawn, protected = (
-        recorded_masks(what, given, call.get(what) or (), original.size, photo=_file_name(original))
+        recorded_masks(what, given, call.get(what) or (), original.size, photo=original.file_name)
         for what, given in (("mask", mask), ("protect", protect))
     )
     named = {
@@ -277,10 +277,6 @@ def _recorded_photo(given: Source | None, known: Mapping[str, Any]) -> Photo:
     if photo.sha256 != known["sha256"]:
         raise InputError(f"photo {photo.sha256[:12]}…", f"{known['sha256'][:12]}…", "pass the same file")
     return photo
-
-
-def _file_name(photo: Photo) -> str | None:
-    return photo.source.name if photo.source else None
 
 
 def _treatment(session: Session, call: dict[str, Any], seed: int) -> Treatment:

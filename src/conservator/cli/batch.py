@@ -72,14 +72,17 @@ def batch(
 
     _check(contact_sheet, watch, memory, ray)
     voice = narrator(0, quiet=quiet)
-    tally, pairs = Tally(voice, as_json), list[tuple[Path, Path]]()
+    tally = Tally(voice, as_json)
+    pairs: list[tuple[Path, Path]] = []
 
     def tell(path: Path, outcome: Outcome) -> None:
         if contact_sheet is not None and "output" in outcome.facts:
             pairs.append((path, Path(outcome.facts["output"])))
-        if not outcome.earlier:
+        if outcome.earlier:
+            tally.count(str(path), outcome)
+        else:
             voice.begin(str(path))
-        (tally.count if outcome.earlier else tally.add)(str(path), outcome)
+            tally.add(str(path), outcome)
 
     with voice:
         treated = run(

@@ -199,9 +199,8 @@ def _write(
         if wanted.record is not None:
             from conservator.masks import encode_masks
 
-            file = photo.source.name if photo.source else ""
             named = {name: mask for name, (_, mask) in regions.items()}
-            data = encode_masks(named, wanted.record.suffix.lower(), file=file, **outlines)
+            data = encode_masks(named, wanted.record.suffix.lower(), file=photo.file_name or "", **outlines)
             staging.add(wanted.record, lambda place: place.write_bytes(data))
     return {name: str(file) for name, file in (("overlay", wanted.picture), ("masks", wanted.record)) if file}
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 from conservator.masks.reading import Drawn, Masks, combined, read_masks
@@ -29,10 +30,8 @@ class Drawings:
         cls, photo: Photo, mask: Masks | None, protect: Masks | None, places: Mapping[str, Masks] | None
     ) -> Drawings:
         """The masks of a photo; raises what `read_masks` does."""
-        name = photo.source.name if photo.source else None
-        drawn, protected = (read_masks(given, photo.size, photo=name) for given in (mask, protect))
-        named = {place: read_masks(given, photo.size, photo=name) for place, given in (places or {}).items()}
-        return cls(drawn, protected, named)
+        read = partial(read_masks, size=photo.size, photo=photo.file_name)
+        return cls(read(mask), read(protect), {place: read(given) for place, given in (places or {}).items()})
 
     @property
     def weight(self) -> Mask | None:

@@ -47,8 +47,8 @@ def provenance(treatment: Treatment) -> Markup:
 
 
 def file_name(photo: Photo) -> str:
-    """The photo's file name without its folder, which is nobody's business but the owner's."""
-    return photo.source.name if photo.source else "A photo from memory"
+    """What a report calls the photo."""
+    return photo.file_name or "A photo from memory"
 
 
 def untouched_share(before: Samples, after: Samples) -> float | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 from typing import Annotated
 
@@ -51,15 +52,14 @@ def tools(
     output: Output = None,
 ) -> None:
     """Every tool beside the classical ones a user has, on the same photographs."""
-    from conservator.benchmarks.photos import photographs
     from conservator.benchmarks.toolbench import TASKS, UNDERWATER, run
 
-    bound_threads(threads)
     tasks = [task for task in TASKS if tool in (None, task.tool)]
     if not tasks and (tool != UNDERWATER.tool or underwater is None):
         raise UsageError(f"--tool {tool}", f"one of {', '.join(dict.fromkeys(task.tool for task in TASKS))}")
-    found = run(photographs(clean, limit), underwater=underwater, seed=seed, limit=limit, tasks=tasks, on_row=tell)
-    finish("tools" if tool is None else f"tools-{tool}", found, seed, output)
+    name = "tools" if tool is None else f"tools-{tool}"
+    among = partial(run, underwater=underwater, limit=limit, tasks=tasks)
+    measure(name, among, clean, limit, threads, seed, output)
 
 
 def critic(clean: Clean, seed: Seed = 0, limit: Limit = None, threads: Threads = None, output: Output = None) -> None:
@@ -83,7 +83,5 @@ def scratches(
     from conservator.benchmarks.photos import photographs
     from conservator.benchmarks.scratches import run
 
-    bound_threads(threads)
     others = [path for folder in unmarred or () for path in photographs(folder, limit)]
-    found = run(photographs(clean, limit), unmarred=others, seed=seed, on_row=tell)
-    finish("scratches", found, seed, output)
+    measure("scratches", partial(run, unmarred=others), clean, limit, threads, seed, output)

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from conservator.benchmarks.commands.shared import Clean, Limit, Output, Seed, Threads, finish, tell
+from conservator.benchmarks.commands.shared import Clean, Limit, Output, Seed, Threads, finish, measure, tell
 from conservator.errors import UsageError
 from conservator.models.runtime import bound_threads
 
@@ -109,19 +110,17 @@ def memory(
     output: Output = None,
 ) -> None:
     """Tool calls and gain with and without a memory, on a stream of similar photographs."""
-    from conservator.benchmarks.photos import photographs
     from conservator.benchmarks.stream import ROLLS, run
     from conservator.policies import LEARNING
 
-    bound_threads(threads)
     names = LEARNING if policies == "all" else [name.strip() for name in (policies or "").split(",")]
     if unknown := [name for name in names if name not in LEARNING]:
         raise UsageError(f"a memory for {', '.join(unknown)}", f"some of {', '.join(LEARNING)}")
     if rolls not in ROLLS:
         raise UsageError(f"--rolls {rolls}", f"one of {', '.join(ROLLS)}")
-    found = run(photographs(clean, limit), policies=names, rolls=rolls, shipped=not empty, seed=seed, on_row=tell)
     special = [*([] if list(names) == ["agenticir"] else names), *([] if rolls == "camera" else [rolls])]
-    finish("-".join(["memory", *special]), found, seed, output)
+    stream = partial(run, policies=names, rolls=rolls, shipped=not empty)
+    measure("-".join(["memory", *special]), stream, clean, limit, threads, seed, output)
 
 
 def _entrants(names: str | None) -> dict[str, Contestant] | None:

@@ -265,7 +265,7 @@ def test_noise_pairs_end_in_a_result_file_and_a_page(
 
     def quick(folder: Path, **options: Any) -> Findings:
         next(counter)
-        return run_really(folder, treat=giving(lambda before: before), **options)
+        return run_really(folder, ways={"nothing": giving(lambda before: before)}, **options)
 
     monkeypatch.setattr(noise_pairs, "run", quick)
     done = bench("noise-pairs", "--folder", write_noise_pairs(tmp_path), "--limit", 2)

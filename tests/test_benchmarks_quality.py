@@ -223,9 +223,11 @@ def noise_folder(tmp_path: Path) -> Path:
 def test_a_harmed_noise_pair_is_named(noise_folder: Path) -> None:
     harmed = np.asarray(open_photo(noise_folder / "noisy" / "1.png").samples // 257, np.uint8)
     treat = giving(lambda before: 255 - before if np.array_equal(before, harmed) else before)
-    (row,) = noise_pairs.run(noise_folder, treat=treat).summary["camera noise"]
+    ways = {"nothing": treat, "remove the noise": giving(lambda before: before)}
+    row, untouched = noise_pairs.run(noise_folder, ways=ways).summary["camera noise"]
     assert (row["worst"], row["harmed"], row["photos"]) == ("1", 1, 3)
     assert row["below_0_percent"] == pytest.approx(100 / 3) and row["untreated_percent"] == 100.0
+    assert (untouched["asked"], untouched["harmed"], untouched["gain_db"]) == ("remove the noise", 0, 0.0)
 
 
 def test_a_noise_pair_without_partner_is_refused(noise_folder: Path) -> None:

@@ -111,6 +111,25 @@ def test_the_plan_alone_leads_to_the_same_pixels(name: str) -> None:
     assert run.steps and np.array_equal(again.samples, run.samples)
 
 
+# spatial
+
+
+def test_what_cannot_be_treated_together_is_treated_alone() -> None:
+    tools = [*specialist_tools(), broken("joint", ["jpeg", "noise"])]
+    run = treated("spatial", session(photo("noise", "jpeg"), *tools))
+    assert moves(run, "step_failed") == ["joint"]
+    assert plan(run) == ["denoise", "dejpeg"] or plan(run) == ["dejpeg", "denoise"]
+    assert not run.diagnosis.degradations
+
+
+def test_the_others_stay_treated_where_one_was_a_mistake() -> None:
+    worse = healer("denoise", ["noise"], -0.5)
+    tools = [worse, healer("dejpeg", ["jpeg"]), healer("joint", ["jpeg", "noise"], -0.5)]
+    run = treated("spatial", session(photo("noise", "jpeg"), *tools))
+    assert moves(run, "taken_back") == ["joint", "denoise"]
+    assert plan(run) == ["dejpeg"]
+
+
 # AgenticIR
 
 

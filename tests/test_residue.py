@@ -60,5 +60,7 @@ def test_the_critic_sees_no_gain_where_a_mesh_was_taken_for_noise() -> None:
     assert not mesh.sure and "pattern" in mesh.says
     assert severity_fall(view(with_grain(0.6), 0.8), view(grey(), 0.0), asked).sure
     asked = asked.copy()
+    asked[INDEX["jpeg"]] = 0.3
+    assert not severity_fall(view(with_mesh(10), 0.8), view(grey(), 0.0), asked).sure, "compressed, it still repeats"
     asked[INDEX["rain"]] = 0.5
     assert severity_fall(view(with_mesh(10), 0.8), view(grey(), 0.0), asked).sure, "rain repeats, too"

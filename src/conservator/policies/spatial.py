@@ -36,7 +36,8 @@ def spatial(session: Session, coordinator: Coordinator = as_one) -> None:
 def by_stage(session: Session) -> Iterator[tuple[str, Step | None]]:
     """(kind, step that treats it) from the last stage to the first, each kind once; no step where no tool treats it.
 
-    A step takes along what else its tool treats. What is wanted is asked anew after every step.
+    A step takes along what else its tool treats; one that is not kept may have been right about some of it, and then
+    each of its kinds is treated alone. What is wanted is asked anew after every step.
     """
     tried: set[str] = set()
     for stage in Stage:
@@ -44,6 +45,8 @@ def by_stage(session: Session) -> Iterator[tuple[str, Step | None]]:
             step = _step(session, kind, tried)
             tried.update(step.treats if step else {kind})
             yield kind, step
+            if step and len(step.treats) > 1 and not _treated(session, step):
+                yield from ((kind, _alone(session, kind)) for kind in step.treats)
 
 
 def by_promise(session: Session) -> Iterator[tuple[str, Step | None]]:
@@ -78,3 +81,13 @@ def _step(session: Session, kind: str, tried: set[str]) -> Step | None:
         return None
     treats = tuple(k for k in session.wanted() if k in tool.card.treats and k not in tried)
     return Step(tool.name, treats, reason=f"{BY_NAME[kind].stage}: {', '.join(treats)} found")
+
+
+def _treated(session: Session, step: Step) -> bool:
+    """Whether anything that the step treats was treated."""
+    return any(set(kept.treats) & set(step.treats) for kept in session.steps)
+
+
+def _alone(session: Session, kind: str) -> Step:
+    tool = min(session.tools.treating(kind), key=lambda tool: len(tool.card.treats))
+    return Step(tool.name, (kind,), reason=f"{kind} alone, for not all that was found together could be treated")

@@ -10,8 +10,9 @@ from dataclasses import dataclass
 from typing import NamedTuple, Protocol
 
 import numpy as np
+from numpy.typing import NDArray
 
-from conservator.degradations import INDEX, NOISE
+from conservator.degradations import INDEX, JPEG, NOISE
 from conservator.diagnosis import Diagnosis
 from conservator.pixels.types import Maps, Samples
 from conservator.quality.residue import patterned
@@ -59,16 +60,17 @@ def severity_fall(before: View, after: View, asked: Maps) -> Opinion:
 
     What went as noise and has a pattern was none: of that nothing is gained, whatever the second look says.
     """
-    if _only_noise(asked) and patterned(before.samples, after.samples, asked[INDEX[NOISE.name]] > 0) > 0.5:
+    if patterned(before.samples, after.samples, _grainy(asked)) > 0.5:
         return Opinion(0.0, 0.0, "what went away has a pattern, and noise has none")
     then, now = (severity_left(view.diagnosis, asked) for view in (before, after))
     share = 1 - now / then if then > 0 else 0.0
     return Opinion(then - now, LEAST_GAIN * then, f"only {share:.0%} of the damage went away")
 
 
-def _only_noise(asked: Maps) -> bool:
-    kinds = np.asarray(asked.any(axis=(1, 2)))
-    return bool(kinds[INDEX[NOISE.name]] and kinds.sum() == 1)
+def _grainy(asked: Maps) -> NDArray[np.bool_]:
+    """Cells of which only grain should be taken: noise, compressed or not. Streaks of rain come again, too."""
+    others = np.delete(asked, [INDEX[NOISE.name], INDEX[JPEG.name]], axis=0)
+    return np.asarray((asked[INDEX[NOISE.name]] > 0) & ~others.any(axis=0))
 
 
 def severity_left(diagnosis: Diagnosis, asked: Maps) -> float:

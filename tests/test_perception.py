@@ -7,6 +7,7 @@ from landscape import landscape
 from conservator import diagnose
 from conservator.degradations import BY_NAME, INDEX, NAMES, PERCEIVED
 from conservator.perception import Gate, local, observe
+from conservator.perception.gate import EVERYWHERE
 from conservator.pixels.types import to_samples
 from conservator.synthesis import Damage, degrade
 
@@ -55,14 +56,20 @@ def test_large_frames_are_sampled_and_agree_with_a_full_look(photo, monkeypatch)
     assert np.abs(sampled[severity] - everywhere[severity]).mean() < 0.05
 
 
-def test_noise_that_is_half_sure_everywhere_is_the_whole_frames():
+@pytest.mark.parametrize("kind", EVERYWHERE)
+def test_what_is_half_sure_everywhere_is_the_whole_frames(kind):
     gate, severity = Gate.calibrated(), np.full((30, 40), 0.4, np.float32)
     half_sure = np.full((30, 40), 0.6, np.float32)
-    assert gate.decide("noise", half_sure, severity).all()
-    assert gate.decide("noise", half_sure, np.full_like(severity, 0.22)).all(), "faint, but all over the frame"
+    assert gate.decide(kind, half_sure, severity).all()
     half_sure[:, :4] = 0.05  # a clean strip: now it is in places, and nowhere sure
-    assert not gate.decide("noise", half_sure, severity).any()
-    assert not gate.decide("rain", np.full((30, 40), 0.6, np.float32), severity).any(), "rain is in places"
+    assert not gate.decide(kind, half_sure, severity).any()
+
+
+def test_noise_is_treated_when_faint_only_all_over_the_frame():
+    gate, faint = Gate.calibrated(), np.full((30, 40), 0.22, np.float32)
+    assert gate.decide("noise", np.full((30, 40), 0.6, np.float32), faint).all()
+    in_places = np.tile(np.float32([0.99, 0.99, 0.99, 0.05]), (30, 10))
+    assert not gate.decide("noise", in_places, faint).any()
 
 
 def test_a_veil_is_believed_where_much_of_the_frame_is_sure():

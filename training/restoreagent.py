@@ -16,7 +16,6 @@ from conservator.agents.predictor import features
 from conservator.degradations import PERCEIVED
 from conservator.tools.registry import TOOLS
 from loop import Recipe, main
-from networks import PlanNetwork
 from searches import Search, searches
 
 FEATURES = (
@@ -27,6 +26,30 @@ PLACES = 4
 """Longest plan."""
 
 Example = dict[str, Any]
+
+
+class PlanNetwork(nn.Module):
+    """A plan from a few numbers: which tool at each place, or none any more, and how strong each tool would be there.
+
+    (N, features) → logits (N, places, tools + 1), the last one for stopping; strengths (N, places, tools) in [0.4, 1.6]
+    """
+
+    def __init__(self, features: int, tools: int, places: int, width: int = 96) -> None:
+        super().__init__()
+        self.places, self.tools = places, tools
+        self.body = nn.Sequential(
+            nn.Linear(features, width), nn.GELU(), nn.Linear(width, width), nn.GELU(), nn.Dropout(0.1)
+        )
+        self.choice = nn.Linear(width, places * (tools + 1))
+        self.amount = nn.Linear(width, places * tools)
+        nn.init.zeros_(self.amount.weight)
+        nn.init.zeros_(self.amount.bias)
+
+    def forward(self, features: Tensor) -> tuple[Tensor, Tensor]:
+        seen = self.body(features)
+        choice = self.choice(seen).reshape(-1, self.places, self.tools + 1)
+        amount = self.amount(seen).reshape(-1, self.places, self.tools)
+        return choice, 1 + 0.6 * torch.tanh(amount)
 
 
 class Plans:

@@ -6,8 +6,8 @@
 from __future__ import annotations
 
 from loop import WEIGHTS, Recipe, load_onnx_weights, main
-from networks import Restorer
 from prompted import Prompted
+from tool_networks import Restorer
 
 CROPS = Prompted(("noise", "jpeg", "rain"), ("noise", "noise", "jpeg", "jpeg", "rain"), alone=0.15)
 

@@ -22,7 +22,7 @@ from conservator.synthesis import degrade, draw_preset
 from conservator.synthesis.sensor import jpeg, noise_field
 from data import Photographs
 from loop import Recipe, half, main
-from networks import ScratchFinder
+from tool_networks import ScratchFinder
 
 SIDE = 128
 DENSER = 2.5

@@ -20,7 +20,7 @@ from torch import Tensor, nn
 
 from data import Photographs
 from loop import Recipe, half, main
-from networks import Enlarger
+from tool_networks import Enlarger
 
 SHEET = 12  # crops that are learned from at once; all of one scale, so that they stack
 SIDE = 40  # of a crop before it is enlarged

@@ -19,9 +19,10 @@ from conservator.degradations import FRAME, INDEX, LOCAL
 from conservator.perception import Gate
 from conservator.synthesis import degrade, draw_global, draw_spatial
 from loop import WEIGHTS, Recipe, load_onnx_weights, main
-from networks import FramePerceiver, ToneNetwork, invert_tone
+from networks import FramePerceiver
 from perceiver_frame import PROMPTS, Frames, exposure_truth, found, landscape, pack
 from perception import Shipped
+from tool_networks import ToneNetwork, invert_tone
 
 KINDS = tuple(d.name for d in FRAME)
 CHANNELS = [INDEX[k] for k in KINDS]

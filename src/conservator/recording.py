@@ -13,6 +13,7 @@ import numpy as np
 from conservator import __version__
 from conservator.models.catalogue import MODELS
 from conservator.models.devices import device
+from conservator.perception import glimpse
 from conservator.photo import Photo
 from conservator.pixels.types import Samples
 from conservator.record import SCHEMA, Event, Record
@@ -24,7 +25,8 @@ def record_of(session: Session, photo: Photo, call: dict[str, Any], seed: int) -
     """The record of a session whose result is `photo`; `call` holds the arguments it was made with."""
     original, ledger = session.photo, session.ledger
     tools = [session.tool(step) for step in session.steps]
-    shipped = {"perceiver_local", "perceiver_frame"}.union(session.networks, *(tool.card.models for tool in tools))
+    eyes = {"perceiver_local"} if session.perceiver is glimpse else {"perceiver_local", "perceiver_frame"}
+    shipped = eyes.union(session.networks, *(tool.card.models for tool in tools))
     models = {name: MODELS[name].sha256 for name in shipped}
     for tool in tools:
         models |= tool.weights

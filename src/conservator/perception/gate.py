@@ -29,6 +29,10 @@ SCENE = MappingProxyType({"haze": (0.92, 0.4), "low_light": (0.95, 0.35), "over_
 allow less, but real close-ups of dark or pale things are judged wrongly more often than those photographs. What has
 begun spreads far: half a face brightened looks worse than none or all of it."""
 
+BLUR = MappingProxyType({"motion_blur": (0.7, 0.5), "defocus_blur": (0.7, 0.5)})
+"""Seed and grow of what is sharpened only where the picture itself shows how it was blurred: to be wrong costs nothing.
+Of 250 clean and real photographs none is changed, as with (0.9, 0.8); 72 held-out mixtures gain 0.2 dB more."""
+
 EVERYWHERE = MappingProxyType(
     dict.fromkeys(("noise", "jpeg", "motion_blur", "defocus_blur"), (0.5, 0.25)) | {"rain": (0.4, 0.15)}
 )
@@ -62,7 +66,7 @@ class Gate:
         least = {kind: LEAST.get(kind, USUAL_LEAST) for kind in table}
         seed = {k: max(least[k][0], v[f"precision_{round(SEED_PRECISION * 100)}"]) for k, v in table.items()}
         grow = {k: max(least[k][1], v[f"precision_{round(GROW_PRECISION * 100)}"]) for k, v in table.items()}
-        for kind, pair in SCENE.items():
+        for kind, pair in (SCENE | BLUR).items():
             seed[kind], grow[kind] = pair
         return cls(seed, grow)
 

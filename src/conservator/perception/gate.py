@@ -29,6 +29,15 @@ SCENE = MappingProxyType({"haze": (0.92, 0.4), "low_light": (0.95, 0.35), "over_
 allow less, but real close-ups of dark or pale things are judged wrongly more often than those photographs. What has
 begun spreads far: half a face brightened looks worse than none or all of it."""
 
+FADING = (0.7, 0.9)
+"""Presence of haze and exposure up to which nothing is done and from which everything: what spreads ends where it is
+believed no more, and without an edge. On 144 held-out mixtures 98.0 instead of 96.0 % of what was clean stays so, and
+0.1 dB less is gained."""
+
+NOWHERE_CLEAN = 0.4
+"""Presence that 19 of 20 cells must reach for haze or exposure to be the whole frame's, which is treated to its last
+cell: real exposures are, no mixture held out that has a clean region comes near 0.2."""
+
 BLUR = MappingProxyType({"motion_blur": (0.7, 0.5), "defocus_blur": (0.7, 0.5)})
 """Seed and grow of what is sharpened only where the picture itself shows how it was blurred: to be wrong costs nothing.
 Of 250 clean and real photographs none is changed, as with (0.9, 0.8); 72 held-out mixtures gain 0.2 dB more."""
@@ -89,8 +98,15 @@ class Gate:
         fewest = SMALLEST_SHARE[kind] * presence.size if frame else SMALLEST.get(kind, USUAL_SMALLEST)
         keep: NDArray[np.bool_] = sure >= min(fewest, presence.size // 2 + 1)
         keep[0] = False
-        amount = severity * presence if frame else severity
+        amount = severity * presence * _belief(presence) if frame else severity
         return np.where(keep[labels], amount, 0.0).astype(np.float32)
+
+
+def _belief(presence: Mask) -> Mask:
+    """Share of haze and exposure that is treated, float32 (h, w) in [0, 1]."""
+    if np.quantile(presence, 0.05) >= NOWHERE_CLEAN:
+        return np.ones_like(presence)
+    return np.asarray(np.clip((presence - FADING[0]) / (FADING[1] - FADING[0]), 0, 1), np.float32)
 
 
 def _everywhere(presence: Mask, half: float, most: float) -> bool:

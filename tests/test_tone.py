@@ -63,6 +63,7 @@ def test_extreme_parameters_stay_finite():
 def test_what_is_burnt_out_stays_nearly_white_beside_what_is_toned_down():
     pale = np.float32([[[0.8, 0.7, 0.6], [0.95, 0.94, 0.93], [1.0, 1.0, 1.0], [1.0, 0.2, 0.2]]])
     found = inverted(pale, severity_of("over_exposure", (1, 4)), parameters((1, 4), gain=-1.0))[0]
-    assert np.allclose(found[:2], pale[0, :2] / 2, atol=1e-3), "what still has colour comes back in full"
-    assert np.allclose(found[2], 0.8, atol=1e-3), "white is spared more than half"
+    assert np.allclose(found[0], pale[0, 0] / 2, atol=1e-3), "what still has colour comes back in full"
+    assert np.all((found[1] > 0.7) & (found[1] < pale[0, 1] - 0.1)), "what is nearly white only in part"
+    assert np.allclose(found[2], 0.9, atol=1e-3), "white is spared most"
     assert np.allclose(found[3], pale[0, 3] / 2, atol=1e-3), "a red at the end of its scale is not burnt out"

@@ -144,8 +144,8 @@ def invert_tone(image: Tensor, maps: Tensor) -> Tensor:
     value = clear.amax(1, keepdim=True).clamp_min(float(BLACK))
     target = (value * torch.exp2(gain) + lift).clamp(1e-4, 1) ** torch.exp2(gamma)
     ratio = (target / value).clamp_max(float(MOST))
-    burnt = ((clear.amin(1, keepdim=True) - float(BURNT)) / (1 - float(BURNT))).clamp(0, 1)
-    ratio = ratio + float(SPARED) * burnt * (1 - ratio).clamp_min(0)
+    burnt = ((clear.mean(1, keepdim=True) - float(BURNT)) / (1 - float(BURNT))).clamp(0, 1)
+    ratio = ratio + float(SPARED) * burnt**2 * (3 - 2 * burnt) * (1 - ratio).clamp_min(0)
     colour = (float(COLOURFUL) / ratio.clamp_min(1)).clamp_max(1)
     grey = value * ratio
     return grey + colour * (clear * ratio - grey)

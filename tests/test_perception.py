@@ -59,7 +59,7 @@ def test_large_frames_are_sampled_and_agree_with_a_full_look(photo, monkeypatch)
 @pytest.mark.parametrize("kind", EVERYWHERE)
 def test_what_is_half_sure_everywhere_is_the_whole_frames(kind):
     gate, severity = Gate.calibrated(), np.full((30, 40), 0.4, np.float32)
-    half_sure = np.full((30, 40), 0.6, np.float32)
+    half_sure = np.full((30, 40), EVERYWHERE[kind][0], np.float32)
     assert gate.decide(kind, half_sure, severity).all()
     half_sure[:, :4] = 0.05  # a clean strip: now it is in places, and nowhere sure
     assert not gate.decide(kind, half_sure, severity).any()
@@ -78,7 +78,13 @@ def test_a_veil_is_believed_where_much_of_the_frame_is_sure():
     presence[:5, :5] = 0.97  # 2 % of the frame
     assert not gate.decide("haze", presence, severity).any()
     presence[:10, :10] = 0.97  # 8 %
-    assert gate.decide("haze", presence, severity).all()
+    found = gate.decide("haze", presence, severity)
+    assert found[:10, :10].all() and not found[10:].any(), "it ends where it is believed no more"
+    presence[presence < 0.9] = 0.8
+    assert gate.decide("haze", presence, severity).all(), "three quarters believe in it: it is the whole frame's"
+    presence[:, 25:] = 0.3
+    fading = gate.decide("haze", presence, severity)
+    assert 0 < fading[20, 5] < fading[5, 5] and not fading[:, 25:].any(), "half believed, half treated"
 
 
 def test_the_gate_needs_a_sure_patch_and_spreads_from_it():

@@ -39,7 +39,7 @@ MOSTLY = 0.6
 last cell: a face must not stay dark in a room that was lit. All real exposures reach it, no mixture held out does."""
 
 EVERYWHERE = MappingProxyType(
-    {"noise": (0.5, 0.25), "jpeg": (0.5, 0.25), "rain": (0.4, 0.15), "motion_blur": (0.8, 0.4)}
+    {"noise": (0.5, 0.25), "jpeg": (0.5, 0.25), "rain": (0.5, 0.19), "motion_blur": (0.8, 0.4)}
 )
 """Local damage whose presence reaches the first in half of the cells and the second in 19 of 20 is the whole frame's,
 and those are seed and grow then: many cells that are half sure are sure together. No clean photograph held out comes

@@ -23,8 +23,8 @@ if TYPE_CHECKING:
 INPUT = "input"
 """Name of the damaged photograph itself among the policies."""
 
-PERCEPTUAL = "gmsd"
-"""Measured besides PSNR and SSIM: follows people more closely, and needs no weights. It is not LPIPS."""
+PERCEPTUAL = ("gmsd", "perceptual")
+"""Measured besides PSNR and SSIM: a formula that follows people more closely, and LPIPS's form with our own network."""
 
 _FREE: Row = {
     "treated": [], "tools": [], "calls": 0, "looks_ahead": 0, "seconds": 0.0, "critical_path_seconds": 0.0,
@@ -44,7 +44,7 @@ def contest(
     metrics   measures by name, besides PSNR, SSIM and PERCEPTUAL
     picture   file for a sheet of the results
     """
-    names = (PERCEPTUAL, *metrics)
+    names = tuple(dict.fromkeys((*PERCEPTUAL, *metrics)))
     before = to_bytes(sample.degraded)
     yield {"policy": INPUT, **judged(sample, before), "metrics": measured(names, before, sample), **_FREE}
     treatments: dict[str, Treatment] = {}

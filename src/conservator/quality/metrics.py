@@ -2,8 +2,8 @@
 
     conservator bench spatialbench --clean photos --metric ms_ssim --metric pyiqa:musiq
 
-None of the built-in ones is LPIPS or DISTS: these need networks whose weights this package does not ship. GMSD is the
-nearest it has to a perceptual distance.
+`perceptual` has LPIPS's form and a small network of our own, which no person taught; LPIPS and DISTS themselves need
+weights that this package does not ship.
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ from conservator.errors import ModelMissing, UsageError
 from conservator.models.foreign.pytorch import declare_torchvision_operators
 from conservator.pixels.types import Pixels
 from conservator.quality import reference
+from conservator.quality.perceptual import perceptual
 
 Measure: TypeAlias = Callable[[Pixels, Pixels], float]
 
@@ -44,6 +45,7 @@ _KNOWN: dict[str, Metric] = {
         Metric("ssim", reference.ssim),
         Metric("ms_ssim", reference.ms_ssim),
         Metric("gmsd", reference.gmsd, higher=False),
+        Metric("perceptual", perceptual, higher=False),
     )
 }
 PYIQA = "pyiqa:"

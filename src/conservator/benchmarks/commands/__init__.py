@@ -15,7 +15,7 @@ app = typer.Typer(
 )
 for command in (
     policies.spatialbench, policies.mixbench, policies.ablations, policies.compare, policies.memory,
-    parts.perception, parts.noise_pairs, parts.brackets, parts.tools, parts.critic, parts.scratches,
+    parts.perception, parts.noise_pairs, parts.brackets, parts.tools, parts.critic, parts.scratches, parts.seeing,
     words.masks, words.text, words.eyes, words.llm, words.regions,
     machines.speed, machines.load, machines.throughput, machines.kills, machines.fuzz,
     sheets.contact, sheets.tables,

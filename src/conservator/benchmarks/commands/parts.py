@@ -85,3 +85,10 @@ def scratches(
 
     others = [path for folder in unmarred or () for path in photographs(folder, limit)]
     measure("scratches", partial(run, unmarred=others), clean, limit, threads, seed, output)
+
+
+def seeing(clean: Clean, seed: Seed = 0, limit: Limit = None, threads: Threads = None, output: Output = None) -> None:
+    """Distances between pictures against what is known of people's eyes."""
+    from conservator.benchmarks.seeing import run
+
+    measure("seeing", run, clean, limit, threads, seed, output)

@@ -24,7 +24,7 @@ USUAL_LEAST = (0.9, 0.8)
 clean cell beside it little was to be gained; rain is worth much, and few of its cells are sure, but leaves and letters
 look like it here and there."""
 
-SCENE = MappingProxyType({"haze": (0.92, 0.4), "low_light": (0.95, 0.35), "over_exposure": (0.92, 0.4)})
+SCENE = MappingProxyType({"haze": (0.95, 0.4), "low_light": (0.95, 0.35), "over_exposure": (0.9, 0.4)})
 """Haze and exposure, seed and grow: `training/tune_gate.py` prints gain against harm on held-out photographs. It would
 allow less, but real close-ups of dark or pale things are judged wrongly more often than those photographs. What has
 begun spreads far: half a face brightened looks worse than none or all of it."""
@@ -54,7 +54,7 @@ USUAL_SMALLEST = 12
 """Fewest sure cells of a treated patch: 12 cells are 28 × 28 px, below which a detection is a speck. A few leaves or
 letters pass for rain."""
 
-SMALLEST_SHARE = MappingProxyType({"haze": 0.025, "low_light": 0.012, "over_exposure": 0.012})
+SMALLEST_SHARE = MappingProxyType({"haze": 0.04, "low_light": 0.012, "over_exposure": 0.012})
 """Least share of the frame that must be surely hazy or wrongly exposed: a real veil shows in many places."""
 
 

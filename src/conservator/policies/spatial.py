@@ -1,7 +1,8 @@
 """Our policy: the last damage first, each kind where it is and as strongly as its map says.
 
 Compression, then imaging, then scene (the order of MAIR, arXiv 2503.09403, without its separate experts): what was
-inflicted last hides what came before. A tool that treats several of the kinds found takes them in one pass, since
+inflicted last hides what came before. A frame that is wrongly exposed as a whole was so in the camera, after the rain
+fell, so of the scene its light comes first. A tool that treats several of the kinds found takes them in one pass, since
 space is one of its inputs. After each step the policy looks again, and takes back what did not help.
 
 Where the caller allows fewer tool calls than there are steps, it looks ahead, and takes what promises most first.
@@ -11,10 +12,16 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+import numpy as np
+
 from conservator.agents.coordinator import Coordinator, as_one
 from conservator.degradations import BY_NAME, Stage
 from conservator.plan import Step
 from conservator.session import Session
+
+EXPOSURE = ("low_light", "over_exposure")
+ALL_OVER = 0.9
+"""Share of the cells from which a wrong exposure is the whole frame's."""
 
 
 def spatial(session: Session, coordinator: Coordinator = as_one) -> None:
@@ -41,7 +48,8 @@ def by_stage(session: Session) -> Iterator[tuple[str, Step | None]]:
     """
     tried: set[str] = set()
     for stage in Stage:
-        while kind := next((k for k in session.wanted() if BY_NAME[k].stage is stage and k not in tried), None):
+        while kinds := [kind for kind in session.wanted() if BY_NAME[kind].stage is stage and kind not in tried]:
+            kind = min(kinds, key=lambda kind: not _by_camera(session, kind))
             step = _step(session, kind, tried)
             tried.update(step.treats if step else {kind})
             yield kind, step
@@ -67,6 +75,11 @@ def by_promise(session: Session) -> Iterator[tuple[str, Step | None]]:
             best = max(sure, key=lambda seen: seen.worth).step
         tried.update(best.treats)
         yield best.treats[0], best
+
+
+def _by_camera(session: Session, kind: str) -> bool:
+    """Whether it is the exposure of the whole frame that is wrong."""
+    return kind in EXPOSURE and float(np.mean(session.diagnosis.cells(kind) > 0)) > ALL_OVER
 
 
 def _scarce(session: Session) -> bool:

@@ -12,7 +12,8 @@ from conservator.pixels.reduce import cell_means
 from conservator.pixels.types import to_pixels, to_samples
 from conservator.synthesis import optics
 from conservator.tools import engine
-from conservator.tools.motion_deblur import motion_deblur
+from conservator.tools.finishing import finished
+from conservator.tools.motion_deblur import HALO, motion_deblur, stilled
 from conservator.tools.registry import TOOLS
 
 CHANNEL = INDEX["motion_blur"]
@@ -51,6 +52,27 @@ def test_a_movement_is_undone_though_only_its_length_is_told_and_that_wrongly(tr
     image = blurred(truth, kernel)
     gain = psnr(treated(image, maps_of(image, 1.25 * optics.extent_of(kernel))), truth) - psnr(image, truth)
     assert gain > 2
+
+
+@pytest.mark.parametrize("kernel", [LINE, FADING, CURVE], ids=["line", "fading", "curve"])
+def test_the_network_adds_to_what_deconvolution_gives(truth, kernel):
+    image = blurred(truth, kernel)
+    amount = np.full(image.shape[:2], MOTION_BLUR.severity(optics.extent_of(kernel)), np.float32)
+    padded = np.pad(image, ((HALO, HALO), (HALO, HALO), (0, 0)), mode="reflect")
+    alone = stilled(padded, np.pad(amount, HALO, mode="edge"))[0][HALO:-HALO, HALO:-HALO]
+    after = treated(image, maps_of(image, optics.extent_of(kernel)))
+    assert psnr(after, truth) > psnr(np.clip(alone, 0, 1), truth) + 0.1
+
+
+def test_where_nothing_was_deconvolved_the_network_is_not_asked(truth):
+    sharp, nowhere = np.clip(1.1 * truth, 0, 1), np.zeros(truth.shape[:2], np.float32)
+    severity = np.full((len(NAMES), *nowhere.shape), 0.5, np.float32)
+    assert finished(truth, sharp, nowhere, severity, 0) is sharp
+    half = nowhere.copy()
+    half[:, :100] = 1
+    after = finished(truth, sharp, half, severity, 0)
+    assert np.array_equal(after[:, 100:], sharp[:, 100:]) and not np.array_equal(after, sharp)
+    assert finished(truth, truth, half, severity, 0) is truth
 
 
 def test_a_sharp_neighbour_keeps_every_integer_and_the_smeared_part_becomes_sharper():
@@ -112,4 +134,4 @@ def test_a_kernel_that_is_not_the_pictures_ripples_in_what_is_flat(truth):
 
 def test_it_is_the_specialist_for_motion_blur():
     card = TOOLS.get("motion_deblur").card
-    assert card.treats == ("motion_blur",) and card.stage is Stage.IMAGING and not card.models
+    assert card.treats == ("motion_blur",) and card.stage is Stage.IMAGING and card.models == ("deblur",)

@@ -16,6 +16,8 @@ class Restorer(nn.Module):
     """Half-resolution U-Net prompted by a severity map per kind: any subset, any place, one pass.
 
     output = image + gate · residual, where gate = min(1, GAIN · largest severity): zero severity returns the pixel.
+
+    pictures  how many it is shown, one behind the other; the last is the one that the residual is added to
     """
 
     GAIN = 8.0
@@ -23,11 +25,15 @@ class Restorer(nn.Module):
     ends = ("enter", "leave")
 
     def __init__(
-        self, kinds: int, widths: tuple[int, int, int] = (48, 64, 96), depth: tuple[int, int, int] = (3, 2, 2)
+        self,
+        kinds: int,
+        widths: tuple[int, int, int] = (48, 64, 96),
+        depth: tuple[int, int, int] = (3, 2, 2),
+        pictures: int = 1,
     ) -> None:
         super().__init__()
         a, b, c = widths
-        self.enter = nn.Conv2d(12 + kinds, a, 3, padding=1)
+        self.enter = nn.Conv2d(12 * pictures + kinds, a, 3, padding=1)
         self.down1, self.down2 = nn.Conv2d(a, b, 2, 2), nn.Conv2d(b, c, 2, 2)
         self.up2, self.up1 = nn.Conv2d(c, 4 * b, 1), nn.Conv2d(b, 4 * a, 1)
         self.encode1 = nn.Sequential(*[ResidualBlock(a) for _ in range(depth[0] - 1)])
@@ -37,12 +43,12 @@ class Restorer(nn.Module):
         self.decode1 = nn.Sequential(*[ResidualBlock(a) for _ in range(depth[0])])
         self.leave = nn.Conv2d(a, 12, 3, padding=1)
         with torch.no_grad():  # pixels around mid-grey are small numbers; left so, training starts ten times slower
-            self.enter.weight[:, :12] *= 6
+            self.enter.weight[:, : 12 * pictures] *= 6
         nn.init.zeros_(self.leave.weight)
         nn.init.zeros_(self.leave.bias)
 
     def forward(self, image: Tensor, severity: Tensor) -> Tensor:
-        """image (N, 3, H, W), severity (N, K, H, W), sides multiples of 8 → (N, 3, H, W)."""
+        """image (N, 3 · pictures, H, W), severity (N, K, H, W), sides multiples of 8 → (N, 3, H, W)."""
         prompt = F.avg_pool2d(severity, 2)
         x1 = self.encode1(self.enter(torch.cat([F.pixel_unshuffle(image - 0.5, 2), prompt * 2], 1)))
         x2 = self.encode2(self.down1(x1))
@@ -51,7 +57,7 @@ class Restorer(nn.Module):
         y1 = self.decode1(x1 + F.pixel_shuffle(self.up1(y2), 2))
         residual = F.pixel_shuffle(self.leave(y1).float(), 2)
         gate = (severity.amax(1, keepdim=True) * self.GAIN).clamp(0, 1)
-        return image + gate * residual
+        return image[:, -3:] + gate * residual
 
 
 class Enlarger(nn.Module):

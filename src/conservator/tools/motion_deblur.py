@@ -1,4 +1,4 @@
-"""Motion blur, undone without a network: the path that smeared each region is read from the region and divided out.
+"""Motion blur: the path that smeared each region is read from the region and divided out; a network finishes the work.
 
 The severity map only says where to look and how long the path may be; its shape is what the picture itself shows.
 """
@@ -24,7 +24,8 @@ from conservator.pixels.deconvolution import (
 from conservator.pixels.motion import Floats, find_kernel, reach_of, settled
 from conservator.pixels.motion_evidence import agreement, noise_of, rippling, smoothness, spilled
 from conservator.pixels.types import Maps, Mask, Pixels
-from conservator.tools.card import Kind, Tiles, tool
+from conservator.tools.card import Tiles, tool
+from conservator.tools.finishing import MODEL, finished
 
 Box: TypeAlias = tuple[slice, slice]
 
@@ -69,16 +70,25 @@ SMOOTH = (2.85, 3.1)
 LUMA = np.array([0.299, 0.587, 0.114], np.float32)
 
 
-@tool(treats=(MOTION_BLUR.name,), halo=HALO, tiles=Tiles.DISCOURAGED, kind=Kind.PHYSICAL, source=SOURCE)
+@tool(treats=(MOTION_BLUR.name,), halo=HALO, tiles=Tiles.DISCOURAGED, models=(MODEL,), source=SOURCE)
 def motion_deblur(pixels: Pixels, severity: Maps, survey: Maps) -> Pixels:
     """Sharpens what movement smeared where the picture itself shows along which path; leaves the rest alone."""
+    return finished(pixels, *stilled(pixels, severity[INDEX[MOTION_BLUR.name]]), severity, HALO)
+
+
+def stilled(pixels: Pixels, amount: Mask) -> tuple[Pixels, Mask]:
+    """The physics alone: every connected region by a path of its own, and how far each pixel's is believed.
+
+    pixels  float32 (H, W, 3)
+    amount  float32 (H, W), severity of motion blur
+    """
     with fft.set_workers(thread_limit()):
-        return _stilled(pixels, severity[INDEX[MOTION_BLUR.name]])
+        return _stilled(pixels, amount)
 
 
-def _stilled(pixels: Pixels, amount: Mask) -> Pixels:
-    """Every connected region by a path of its own."""
+def _stilled(pixels: Pixels, amount: Mask) -> tuple[Pixels, Mask]:
     result, share, luma = pixels.copy(), wholly_blurred(amount), pixels @ LUMA
+    believed = np.zeros_like(amount)
     labels, _ = ndimage.label(cv2.blur(amount, TOGETHER) > PRESENT)
     for number, around in enumerate(ndimage.find_objects(labels), 1):
         core = _clipped(around, amount.shape)
@@ -90,7 +100,8 @@ def _stilled(pixels: Pixels, amount: Mask) -> Pixels:
         if found is not None:
             kernel, doubt, trust = found
             result[core] += trust * own[core][..., None] * (_sharp(pixels, own, core, kernel, doubt) - pixels[core])
-    return result
+            believed[core] += trust * own[core]
+    return result, believed
 
 
 def _clipped(around: Box, size: tuple[int, ...]) -> Box | None:

@@ -173,8 +173,8 @@ def recipe() -> Recipe:
         },
         validate=validate,
         batch=12,
-        steps=1900,
-        rate=1.5e-3,
+        steps=9000,
+        rate=1.2e-3,
     )
 
 

@@ -29,7 +29,7 @@ SHELF, SIDE = 100, 160
 TREATED = 5
 """Outcomes per crop; behind the truth and the damaged crop, a shelf is uint8 (SHELF, 2 + TREATED, H, W, 3)."""
 
-SHELVES, HELD_OUT = 4, 3
+SHELVES, HELD_OUT = 11, 3
 """As many as the shipped critic has learned from; it was still learning, and more would be better."""
 
 LOCALS = ("noise", "noise", "jpeg", "jpeg", "rain", "rain", "defocus_blur", "motion_blur", "low_resolution")

@@ -5,7 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from channels import HEALTHY, broken, healer, look, moves, photo, plan, session
+import channels
+from channels import DAMAGED, HEALTHY, broken, healer, look, moves, photo, plan, session
 from conservator.agents.expert import every_step, specialists
 from conservator.degradations import INDEX
 from conservator.diagnosis import Diagnosis
@@ -128,6 +129,18 @@ def test_the_others_stay_treated_where_one_was_a_mistake() -> None:
     run = treated("spatial", session(photo("noise", "jpeg"), *tools))
     assert moves(run, "taken_back") == ["joint", "denoise"]
     assert plan(run) == ["dejpeg"]
+
+
+@pytest.mark.parametrize(("dark_from", "order"), [(0, ["low_light", "derain"]), (16, ["derain", "low_light"])])
+def test_the_light_of_a_whole_frame_is_corrected_before_the_rain_and_a_shadow_after_it(
+    dark_from: int, order: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(channels, "CHANNELS", {"rain": 0, "low_light": 1})
+    image = np.full((48, 48, 3), HEALTHY, np.uint8)
+    image[:, 16:, 0] = image[:, dark_from:, 1] = DAMAGED
+    tools = healer("derain", ["rain"]), healer("low_light", ["low_light"])
+    run = treated("spatial", session(open_photo(image), *tools))
+    assert plan(run) == order and not run.diagnosis.degradations
 
 
 # AgenticIR

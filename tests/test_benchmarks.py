@@ -196,7 +196,8 @@ def test_stages_add_up_to_the_whole() -> None:
 def test_the_fastest_run_counts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     photo = save(open_photo(picture()), tmp_path / "photo.png")
     names = ("decode", "perceive", "plan and guard", "tools", "composite", "encode", "record")
-    runs = iter([(dict.fromkeys(names, seconds), ["joint"]) for seconds in (9.0, 2.0, 1.0, 3.0)])
+    smalls = (1.0, 2.0, 5.0, 3.0, 3.0, 8.0, 3.0)
+    runs = iter([(dict.fromkeys(names, seconds), ["joint"]) for seconds in (9.0, 2.0, 1.0, 3.0, *smalls)])
     monkeypatch.setattr(speed, "stages", lambda file: next(runs))
     monkeypatch.setattr(speed, "peak", lambda file, size, folder: {"photo_megapixels": size})
     monkeypatch.setattr(speed, "import_row", dict)
@@ -205,6 +206,9 @@ def test_the_fastest_run_counts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
     assert rows["whole"]["seconds"] == 7.0, "the run that loads the networks, or not the fastest, was taken"
     assert rows["perceive+plan and guard+composite"]["share_percent"] == pytest.approx(300 / 7)
     assert len(result.rows) == 3
+    (small,) = result.summary["1 MP, the median of differently damaged photographs"]
+    assert (small["photos"], small["seconds"], small["slowest_seconds"]) == (7, 21.0, 56.0)
+    assert small["overhead_percent"] == pytest.approx(300 / 7) and small["kept"] == "joint 7"
 
 
 @pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="the kernel keeps no mark of a process's own peak")

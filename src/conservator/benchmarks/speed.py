@@ -8,10 +8,12 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from functools import wraps
 from pathlib import Path
+from statistics import median
 from typing import TYPE_CHECKING, Any
 
 from conservator.benchmarks.mosaic import mosaic
@@ -28,6 +30,9 @@ if TYPE_CHECKING:
 TITLE = "Speed and memory"
 MEGAPIXELS = 12.0
 SIZES = (1.0, 12.0, 100.0)
+SMALL, SMALLS = 1.0, 7
+"""Megapixels of the photographs whose median counts, each with other damage, and how many there are."""
+
 QUALITY = 97
 """Of the JPEG files that are restored: as a camera writes them, and above what anybody would treat."""
 
@@ -144,10 +149,12 @@ def run(
     file = jpeg_mosaic(tile, megapixels, seed)
     runs = [stages(file) for _ in range(repeat)]
     fastest, kept = min(runs, key=lambda found: sum(found[0].values()))
+    small = [stages(jpeg_mosaic(tile, SMALL, seed + i)) for i in range(SMALLS)]
     with tempfile.TemporaryDirectory() as folder:
         memory = [peak(jpeg_mosaic(tile, size, seed), size, Path(folder)) for size in sizes]
     tables = {
         f"{megapixels:g} MP, stage by stage; kept: {', '.join(kept) or 'nothing'}": stage_rows(fastest, megapixels),
+        f"{SMALL:g} MP, the median of differently damaged photographs": [small_row(small)],
         "peak memory of one process, file to file": memory,
         "import": [import_row()],
     }
@@ -175,6 +182,20 @@ def stage_rows(found: dict[str, float], megapixels: float) -> list[Row]:
         }
         for stage, seconds in parts
     ]
+
+
+def small_row(found: Sequence[tuple[dict[str, float], list[str]]]) -> Row:
+    """Median seconds of several photographs and of the overhead in them, and how often each tool was kept."""
+    whole = [sum(split.values()) for split, _ in found]
+    overhead = [sum(split[stage] for stage in OVERHEAD) / all_ for (split, _), all_ in zip(found, whole, strict=True)]
+    kept = Counter(tool for _, tools in found for tool in tools)
+    return {
+        "photos": len(found),
+        "seconds": median(whole),
+        "slowest_seconds": max(whole),
+        "overhead_percent": 100.0 * median(overhead),
+        "kept": ", ".join(f"{tool} {count}" for tool, count in kept.most_common()) or "nothing",
+    }
 
 
 def peak(file: bytes, megapixels: float, folder: Path) -> Row:

@@ -122,5 +122,5 @@ def test_a_measure_that_is_always_right_keeps_all_and_its_opposite_nothing():
     rows = [{"rule": name, "answers": {"knowing": True, "wrong": False}} for name in TAUGHT | UNTAUGHT]
     rows += [{"damage": "noise", "distances": {"knowing": [1.0, 2.0], "wrong": [2.0, 1.0]}}]
     tables = list(seeing.summary(rows, ["knowing", "wrong"]).values())
-    assert [(t[-1]["knowing"], t[-1]["wrong"]) for t in tables[:2]] == [(1, -1)] * 2
+    assert [t[-1][name] for t in tables[:2] for name in ("knowing", "wrong")] == pytest.approx([1, -1, 1, -1])
     assert [(t[-1]["knowing_percent"], t[-1]["wrong_percent"]) for t in tables[2:]] == [(100, 0)] * 2

@@ -95,7 +95,7 @@ def _doses(truth: Pixels, seed: tuple[int, int], metrics: Sequence[str]) -> Iter
 
 def _rules(truth: Pixels, seed: tuple[int, int], metrics: Sequence[str]) -> Iterator[Row]:
     """Of each rule, whether the version that looks worse is called farther off."""
-    for number, (name, rule) in enumerate((TAUGHT | UNTAUGHT).items()):
+    for number, (name, rule) in enumerate({**TAUGHT, **UNTAUGHT}.items()):
         trio = posed(rule, truth, np.random.default_rng((*seed, 100 + number)))
         if trio is not None:
             like, near, far = trio

@@ -117,7 +117,7 @@ def flatter(truth: Pixels, rng: Draw) -> Pixels:
 def vignetted(truth: Pixels, rng: Draw) -> Pixels:
     """A tenth darker in the corners."""
     y, x = (np.linspace(-1, 1, side, dtype=np.float32) for side in truth.shape[:2])
-    return truth * (1 - 0.05 * (np.square(y)[:, None] + np.square(x)[None]))[..., None]
+    return np.asarray(truth * (1 - 0.05 * (np.square(y)[:, None] + np.square(x)[None]))[..., None], np.float32)
 
 
 def speckled(truth: Pixels, rng: Draw) -> Pixels:
@@ -155,7 +155,7 @@ def banded(truth: Pixels, rng: Draw) -> Pixels:
 def meshed(truth: Pixels, rng: Draw) -> Pixels:
     """Under a mesh of 8 px."""
     y, x = np.mgrid[: truth.shape[0], : truth.shape[1]].astype(np.float32) * np.float32(2 * np.pi / 8)
-    return truth + (np.float32(20 / 255) * (np.sin(x) + np.sin(y)))[..., None]
+    return np.asarray(truth + (np.float32(20 / 255) * (np.sin(x) + np.sin(y)))[..., None], np.float32)
 
 
 def field(truth: Pixels, rng: Draw, radius: float = 0.0) -> Pixels:

@@ -11,6 +11,7 @@ from typer.testing import CliRunner
 from conservator.benchmarks import seeing
 from conservator.benchmarks.commands import app
 from conservator.benchmarks.results import load_result
+from conservator.benchmarks.seeingpairs import TAUGHT, UNTAUGHT, error
 from conservator.errors import UsageError
 from conservator.quality.metrics import metric_named
 from conservator.quality.perceptual import LEAST, perceptual
@@ -64,14 +65,41 @@ def test_it_is_a_measure_by_name_and_refuses_what_does_not_belong_together(truth
 
 
 def test_rules_give_the_version_that_looks_worse_no_larger_an_error(truth):
-    asked = 0
-    for number, rule in enumerate(seeing.RULES.values()):
-        pair = rule(truth, np.random.default_rng(number))
-        if pair is not None:
-            near, far = (np.sqrt(np.square(one - truth).mean()) for one in pair)
-            assert far <= 1.02 * near
-            asked += 1
-    assert asked >= 5
+    asked = set()
+    for number, (name, rule) in enumerate((TAUGHT | UNTAUGHT).items()):
+        trio = rule(truth, np.random.default_rng(number))
+        if trio is not None:
+            like, near, far = trio
+            assert like.shape == near.shape == far.shape == truth.shape
+            assert 0 < error(far - like) <= 1.02 * error(near - like), name
+            asked.add(name)
+    assert len(asked & TAUGHT.keys()) >= 5 and len(asked & UNTAUGHT.keys()) >= 5
+
+
+def test_grain_and_texture_drawn_anew_are_as_the_first_ones_were(truth):
+    for name in ("other grain, rather than blurred", "the texture drawn anew, rather than wiped away"):
+        like, near, far = UNTAUGHT[name](truth, np.random.default_rng(0))
+        details = [picture - cv2.GaussianBlur(picture, (0, 0), 1.5) for picture in (like, near, far)]
+        assert np.std(details[1]) == pytest.approx(np.std(details[0]), rel=0.05), name
+        assert np.std(details[2]) < 0.7 * np.std(details[0]), name
+        assert not np.array_equal(like, near)
+
+
+def test_every_dose_changes_the_photograph_more_than_the_last_one(truth):
+    for name, (dose, amounts) in seeing.DOSES.items():
+        pictures = [dose(truth, much, 7) for much in amounts]
+        assert np.array_equal(pictures[0], dose(truth, amounts[0], 7)), name
+        errors = [error(picture - truth) for picture in pictures]
+        assert errors == sorted(errors) and errors[0] > 0, name
+
+
+def test_a_measure_can_be_right_on_every_photograph_and_not_over_all():
+    """On the second photograph all of it is farther off than the worst of the first."""
+    distances = [[1.0, 2.0, 3.0], [4.0, 5.0, 6.0]]
+    assert seeing.within(distances) == 1
+    # Ranks of the doses 1.5 3.5 5.5 1.5 3.5 5.5 against 1 to 6: 8 of √(16 · 17.5).
+    assert seeing.across(distances) == pytest.approx(8 / np.sqrt(16 * 17.5))
+    assert seeing.across([[3.0, 2.0, 1.0]]) == seeing.within([[3.0, 2.0, 1.0]]) == -1
 
 
 def test_the_benchmark_says_how_often_each_measure_is_right(truth, tmp_path: Path):
@@ -80,8 +108,19 @@ def test_the_benchmark_says_how_often_each_measure_is_right(truth, tmp_path: Pat
     cv2.imwrite(str(folder / "one.png"), np.rint(truth[..., ::-1] * 255).astype(np.uint8))
     done = CliRunner().invoke(app, ["seeing", "--clean", str(folder), "-o", str(result)], catch_exceptions=False)
     assert done.exit_code == 0 and "rules kept" in done.stdout
-    summary = load_result(result)["summary"]
-    doses, rules = summary["doses ranked rightly"], summary["rules kept"]
-    assert [row["damage"] for row in doses] == [*seeing.KINDS, "all"]
-    assert all(-1 <= row["perceptual_spearman"] <= 1 for row in doses)
-    assert rules[-1]["rule"] == "all" and rules[-1]["asked"] == sum(row["asked"] for row in rules[:-1])
+    within, across, *rules = load_result(result)["summary"].values()
+    for doses in (within, across):
+        assert [row["damage"] for row in doses] == [*seeing.DOSES, "mean"]
+        assert all(-1 <= row[metric] <= 1 for row in doses for metric in seeing.METRICS)
+    for table, known in zip(rules, (TAUGHT, UNTAUGHT), strict=True):
+        assert {row["rule"] for row in table[:-1]} <= known.keys()
+        assert table[-1]["rule"] == "all" and table[-1]["asked"] == sum(row["asked"] for row in table[:-1])
+        assert all(row["perceptual_percent"] in (0, 100) for row in table[:-1]), "one photograph asks every rule once"
+
+
+def test_a_measure_that_is_always_right_keeps_all_and_its_opposite_nothing():
+    rows = [{"rule": name, "answers": {"knowing": True, "wrong": False}} for name in TAUGHT | UNTAUGHT]
+    rows += [{"damage": "noise", "distances": {"knowing": [1.0, 2.0], "wrong": [2.0, 1.0]}}]
+    tables = list(seeing.summary(rows, ["knowing", "wrong"]).values())
+    assert [t[-1][name] for t in tables[:2] for name in ("knowing", "wrong")] == pytest.approx([1, -1, 1, -1])
+    assert [(t[-1]["knowing_percent"], t[-1]["wrong_percent"]) for t in tables[2:]] == [(100, 0)] * 2

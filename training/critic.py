@@ -21,6 +21,7 @@ from torch import Tensor
 from conservator.benchmarks.criticsummary import calibrated, ranked
 from conservator.quality.learned import Judged
 from critic_network import GAINS, QUANTUM, ChangeFeatures, CriticNetwork
+from data import stored
 from features import CELL
 from loop import Recipe, half, main
 from mishaps import befallen
@@ -78,11 +79,6 @@ def _after(clean: Array, before: Array, outcomes: list[Array], rng: np.random.Ge
         return befallen(outcomes[int(rng.integers(len(outcomes)))], rng)
     halfway = np.clip(before + np.float32(rng.uniform(-0.2, 1)) * (clean - before), 0, 1)
     return befallen(halfway, rng) if rng.random() < 0.4 else halfway
-
-
-def stored(picture: Array) -> Array:
-    """As an 8-bit file holds it."""
-    return np.rint(np.clip(picture, 0, 1) * 255).astype(np.float32) / np.float32(255)
 
 
 def truth(batch: dict[str, Tensor]) -> tuple[Tensor, Tensor, Tensor]:

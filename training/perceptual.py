@@ -20,9 +20,10 @@ import torch.nn.functional as F
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from conservator.benchmarks.seeingpairs import LUMA, error, field
 from conservator.degradations import LOCAL
 from conservator.synthesis import degrade, draw_global
-from data import Photographs
+from data import Photographs, stored
 from loop import Recipe, half, main
 from mishaps import befallen, ringing, sharpened, shrunk_and_enlarged, smoothed
 from perceptual_network import PerceptualNetwork
@@ -34,7 +35,6 @@ TYPICAL = 0.3
 FLAT, TEXTURED = 0.012, 0.03
 """Local deviation below which a place is flat and above which it is textured."""
 
-LUMA = np.array([0.299, 0.587, 0.114], np.float32)
 Array = NDArray[np.float32]
 Pair = tuple[Array, Array]
 KINDS = [d.name for d in LOCAL]
@@ -67,7 +67,7 @@ def doses(truth: Array, rng: np.random.Generator) -> Pair:
 def hardly_noticed(truth: Array, rng: np.random.Generator) -> Pair | None:
     """What people hardly notice, and what they see with no larger an error."""
     near, change = unseen(truth, rng), seen(truth, rng) - truth
-    share = float(rng.uniform(0.55, 1)) * _size(near - truth) / max(_size(change), 1e-6)
+    share = float(rng.uniform(0.55, 1)) * error(near - truth) / max(error(change), 1e-6)
     return (near, truth + share * change) if 0.1 < share <= 1 else None
 
 
@@ -83,7 +83,7 @@ def coloured(truth: Array, rng: np.random.Generator) -> Pair:
     grey = noise(truth, rng, radius, strength)
     colours = np.stack([noise(truth, rng, radius, 1.0)[..., 0] for _ in range(3)], axis=2)
     colours -= (colours @ LUMA)[..., None]
-    return truth + colours * (_size(grey) / _size(colours)), truth + grey
+    return truth + colours * (error(grey) / error(colours)), truth + grey
 
 
 def masked(truth: Array, rng: np.random.Generator) -> Pair | None:
@@ -97,7 +97,7 @@ def masked(truth: Array, rng: np.random.Generator) -> Pair | None:
         return None
     change = noise(truth, rng, rng.choice([0.0, 0.8]), float(np.exp(rng.uniform(np.log(4), np.log(14)))))
     hidden, shown = change * textured, change * flat
-    return truth + hidden * (_size(shown) / _size(hidden)), truth + shown
+    return truth + hidden * (error(shown) / error(hidden)), truth + shown
 
 
 LESSONS: tuple[tuple[Callable[[Array, np.random.Generator], Pair | None], float], ...] = (
@@ -134,19 +134,7 @@ def unseen(truth: Array, rng: np.random.Generator) -> Array:
 
 def noise(like: Array, rng: np.random.Generator, radius: float, strength: float) -> Array:
     """Grey noise (H, W, 1) of a deviation in 8-bit levels, smooth over `radius` px."""
-    field = rng.standard_normal(like.shape[:2]).astype(np.float32)
-    field = cv2.GaussianBlur(field, (0, 0), radius) if radius else field
-    return (field / field.std() * np.float32(strength / 255))[..., None]
-
-
-def stored(picture: Array) -> Array:
-    """As an 8-bit file holds it."""
-    return np.rint(np.clip(picture, 0, 1) * 255).astype(np.float32) / np.float32(255)
-
-
-def _size(change: Array) -> float:
-    """Root of the mean square, over three channels."""
-    return float(np.sqrt(np.square(np.broadcast_to(change, (*change.shape[:2], 3))).mean()))
+    return field(like, rng, radius) * np.float32(strength / 255)
 
 
 def loss(network: nn.Module, batch: dict[str, Tensor]) -> tuple[Tensor, dict[str, float]]:
@@ -198,7 +186,7 @@ def recipe() -> Recipe:
         },
         validate=validate,
         batch=12,
-        steps=3000,
+        steps=2500,
         rate=1e-3,
     )
 

@@ -16,12 +16,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from conservator.degradations import CELL
-from conservator.errors import UsageError
 from conservator.models.catalogue import MODELS
 from conservator.models.runtime import run
 from conservator.pixels.types import Maps, Pixels, to_pixels
 from conservator.proxies import proxies
 from conservator.quality.critic import Opinion, View
+from conservator.quality.reference import check_alike
 
 MODEL = "critic"
 CROPS = 6
@@ -78,8 +78,7 @@ def judge(before: Pixels, after: Pixels) -> Judged:
     before, after  float32 (H, W, 3) in [0, 1]
     Raises UsageError when the shapes differ, ModelMissing when the shipped network is absent.
     """
-    if before.shape != after.shape or before.ndim != 3 or before.shape[2] != 3 or not before.size:
-        raise UsageError(f"pictures of shapes {before.shape} and {after.shape}", "(H, W, 3), the same for both")
+    check_alike(before, after)
     pair = {"before": _whole_cells(before), "after": _whole_cells(after)}
     height, width = (n // CELL for n in pair["before"].shape[:2])
     differs = np.any(pair["before"] != pair["after"], axis=2)

@@ -9,9 +9,9 @@ from __future__ import annotations
 
 import numpy as np
 
-from conservator.errors import UsageError
 from conservator.models.runtime import run
 from conservator.pixels.types import Pixels
+from conservator.quality.reference import check_alike
 
 MODEL = "perceptual"
 LEAST = 32
@@ -24,8 +24,7 @@ def perceptual(result: Pixels, truth: Pixels) -> float:
     result, truth   float32 (H, W, 3) in [0, 1]
     Raises UsageError when the shapes differ, ModelMissing when the shipped network is absent.
     """
-    if result.shape != truth.shape or result.ndim != 3 or result.shape[2] != 3 or not result.size:
-        raise UsageError(f"pictures of shapes {result.shape} and {truth.shape}", "(H, W, 3), the same for both")
+    check_alike(result, truth)
     if np.array_equal(result, truth):
         return 0.0
     pair = {"result": _planes(result), "truth": _planes(truth)}

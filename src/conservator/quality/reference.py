@@ -27,7 +27,7 @@ def psnr(result: Pixels, truth: Pixels) -> float:
     The peak is 1; the error is averaged over pixels and channels, as in scikit-image and the denoising literature.
     Raises UsageError when the shapes differ.
     """
-    _check(result, truth)
+    check_alike(result, truth)
     return _decibel(float(np.mean(np.square(result.astype(np.float64) - truth))))
 
 
@@ -38,7 +38,7 @@ def psnr_inside(result: Pixels, truth: Pixels, mask: Mask) -> float:
     mask            float32 (H, W) in [0, 1]
     Raises UsageError when shapes differ or the mask is empty.
     """
-    _check(result, truth)
+    check_alike(result, truth)
     if mask.shape != result.shape[:2]:
         raise UsageError(f"mask of shape {mask.shape}", f"{result.shape[:2]}", "resize the mask")
     total = float(mask.sum(dtype=np.float64))
@@ -57,7 +57,7 @@ def ssim(result: Pixels, truth: Pixels) -> float:
     """
     from skimage.metrics import structural_similarity
 
-    _check(result, truth)
+    check_alike(result, truth)
     if min(result.shape[:2]) < SSIM_WINDOW:
         raise UsageError(f"pictures of shape {result.shape}", f"at least {SSIM_WINDOW} pixels on a side")
     options = {"gaussian_weights": True, "sigma": 1.5, "use_sample_covariance": False, "data_range": 1.0}
@@ -73,7 +73,7 @@ def ms_ssim(result: Pixels, truth: Pixels) -> float:
     the last; over all channels at once and negative terms at 0, as in torchmetrics.
     Raises UsageError when the shapes differ or the pictures are too small.
     """
-    _check(result, truth)
+    check_alike(result, truth)
     least = (SSIM_WINDOW - 1) * 2 ** (len(SCALES) - 1)
     if min(result.shape[:2]) <= least:
         raise UsageError(f"pictures of shape {result.shape}", f"more than {least} pixels on a side")
@@ -107,7 +107,7 @@ def gmsd(result: Pixels, truth: Pixels) -> float:
     Xue et al. (TIP 2014): Prewitt gradients of the halved luma, the standard deviation of their similarity. It follows
     people's judgement more closely than SSIM and needs no weights. Raises UsageError when the shapes differ.
     """
-    _check(result, truth)
+    check_alike(result, truth)
     a, b = (_gradient(_halved(np.pad(_luma(p), [(0, n % 2) for n in p.shape[:2]]))) for p in (result, truth))
     constant = 170 / 255**2
     return float(np.std((2 * a * b + constant) / (a * a + b * b + constant)))
@@ -157,6 +157,7 @@ def _decibel(error: float) -> float:
     return -10.0 * math.log10(error) if error > 0 else math.inf
 
 
-def _check(result: Pixels, truth: Pixels) -> None:
+def check_alike(result: Pixels, truth: Pixels) -> None:
+    """UsageError unless both are pictures (H, W, 3) of one size, with something in them."""
     if result.shape != truth.shape or result.ndim != 3 or result.shape[2] != 3 or not result.size:
         raise UsageError(f"pictures of shapes {result.shape} and {truth.shape}", "(H, W, 3), the same for both")

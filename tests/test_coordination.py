@@ -12,6 +12,7 @@ import pytest
 
 from channels import CHANNELS, DAMAGED, HEALTHY, broken, healer, look, moves, photo, plan, session, step
 from conservator import agents, trials
+from conservator.agents import coordinator
 from conservator.agents.coordinator import by_region
 from conservator.benchmarks.controls import without_critic, without_guard, without_hysteresis, without_regions
 from conservator.degradations import INDEX
@@ -25,7 +26,7 @@ from conservator.pixels.types import Samples
 from conservator.plan import Step
 from conservator.policies.qagent import qagent
 from conservator.policies.scripted import ScriptedPolicy
-from conservator.policies.spatial import spatial
+from conservator.policies.spatial import by_promise, spatial
 from conservator.quality.critic import Opinion
 from conservator.quality.guard import Verdict
 from conservator.session import Session
@@ -193,6 +194,43 @@ def test_scarce_calls_go_where_most_is_to_be_gained() -> None:
     spatial(scarce)
     assert plan(scarce) == ["dehaze"] and scarce.budget.looks_ahead == 2
     assert scarce.ledger.events[-1]["reason"].startswith("max_calls=1")
+
+
+def test_a_scarce_call_is_spent_in_the_regions_that_promise_something() -> None:
+    """The tool fails wherever it sees noise, which is in the crops of one region and not in those of the other."""
+    image = np.full((48, 480, 3), HEALTHY, np.uint8)
+    image[:, :80, CHANNELS["jpeg"]] = image[:, 400:, CHANNELS["jpeg"]] = image[:, 440:, CHANNELS["noise"]] = DAMAGED
+    tool = healer("dejpeg", ["jpeg"], works=lambda pixels: bool(pixels[..., CHANNELS["noise"]].min() > 0.5))
+    run = session(open_photo(image), tool, healer("denoise", ["noise"], 0.01), budget=Budget(max_calls=1))
+    promising = [r.id for r in run.diagnosis.regions if "jpeg" in r.severities and "noise" not in r.severities]
+    kind, best = next(by_promise(run))
+    assert best is not None and (kind, best.tool) == ("jpeg", "dejpeg")
+    assert run.plan_maps(best)[INDEX["jpeg"], :, :10].any() and not run.plan_maps(best)[INDEX["jpeg"], :, 56:].any()
+    assert set(best.regions) == set(promising), "not where the tool does nothing"
+
+
+def test_agents_go_into_large_photographs_unasked(monkeypatch: pytest.MonkeyPatch) -> None:
+    tools = [healer("joint", ["jpeg", "noise"]), healer("dejpeg", ["jpeg"])]
+    looks = []
+    for large in (48 * 48, 48 * 48 + 1):
+        monkeypatch.setattr(coordinator, "LARGE", large)
+        run = session(photo("jpeg", "noise"), *tools)
+        spatial(run)
+        looks.append(run.budget.looks_ahead)
+        assert plan(run) == ["joint"]
+    assert looks == [2, 0]
+
+
+def test_of_chains_in_different_regions_the_best_is_taken_for_regions_may_change() -> None:
+    left, right = np.s_[:, :56], np.s_[:, 104:]
+    image = np.full((48, 160, 3), HEALTHY, np.uint8)
+    for kind, place in (("jpeg", left), ("noise", left), ("noise", right), ("haze", right)):
+        image[(*place, CHANNELS[kind])] = DAMAGED
+    tools = [healer("joint", CHANNELS, 0.4), healer("dejpeg", ["jpeg"]), healer("denoise", ["noise"])]
+    run = session(open_photo(image), *tools, guard=blind)
+    first, whole = by_region(run, step("joint", *CHANNELS))
+    assert whole.tool == "joint" and len(first.regions) == 1
+    assert (first.tool, first.treats) in (("dejpeg", ("jpeg",)), ("denoise", ("noise",)))
 
 
 def test_scarce_calls_are_not_spent_on_what_promises_nothing() -> None:

@@ -15,6 +15,9 @@ from conservator.plan import Step
 from conservator.regions import Region
 from conservator.session import Session
 
+LARGE = 2e6
+"""Pixels from which a region's agent has only a small part of it to try: up to two crops of 192 px each way."""
+
 
 class Coordinator(Protocol):
     """Makes steps of a step over the frame, region by region; it may look ahead, but must not treat anything."""
@@ -32,11 +35,26 @@ def as_one(session: Session, step: Step) -> list[Step]:
 def by_region(session: Session, step: Step) -> list[Step]:
     """Where several kinds meet in a region, its agent tries both ways on crops of it: all of them in one pass, or the
     last damage alone and then the rest. Where that promises more, it is treated alone before the pass for all regions.
+
+    Only one such step is taken, the one that promises most: regions may be others once it is done.
     """
     ways = [both for region in session.diagnosis.regions if (both := _ways(session, step, region))]
     seen = session.forecasts([way for both in ways for way in both]) if ways else []
-    better = [_better(*pair) for pair in zip(seen[::2], seen[1::2], strict=True)]
-    return [*_merged([chain[0] for (_, chain), yes in zip(ways, better, strict=True) if yes]), step]
+    promises: dict[tuple[str, tuple[str, ...]], dict[str, float]] = {}
+    for (_, (first, _)), together, chain in zip(ways, seen[::2], seen[1::2], strict=True):
+        if (more := _more(together, chain)) > 0:
+            promises.setdefault((first.tool, first.treats), {})[first.regions[0]] = more
+    if not promises:
+        return [step]
+    (tool, treats), places = max(promises.items(), key=lambda promise: sum(promise[1].values()))
+    reason = f"{', '.join(treats)} alone first"
+    return [replace(step, tool=tool, treats=treats, regions=tuple(places), reason=reason), step]
+
+
+def where_it_pays(session: Session, step: Step) -> list[Step]:
+    """`by_region` for photographs so large that crops cost next to nothing beside a pass, `as_one` for others."""
+    height, width = session.photo.size
+    return (by_region if height * width >= LARGE else as_one)(session, step)
 
 
 def _ways(session: Session, step: Step, region: Region) -> tuple[tuple[Step], tuple[Step, Step]] | None:
@@ -49,17 +67,9 @@ def _ways(session: Session, step: Step, region: Region) -> tuple[tuple[Step], tu
     return (together,), (replace(together, tool=first, treats=(kinds[0],)), replace(together, treats=tuple(kinds[1:])))
 
 
-def _better(together: Outcome, chain: Outcome) -> bool:
-    """Whether the chain is worth another pass: it promises more, by more than either gain is unsure of."""
+def _more(together: Outcome, chain: Outcome) -> float:
+    """How much more of the frame the chain helps; 0 where that is less than either gain is unsure of."""
     more = chain.opinion.gain - together.opinion.gain
-    return chain.objection is None and more > max(chain.opinion.deviation, together.opinion.deviation)
+    sure = chain.objection is None and more > max(chain.opinion.deviation, together.opinion.deviation)
+    return more * chain.extent if sure else 0.0
 
-
-def _merged(steps: list[Step]) -> list[Step]:
-    """Steps that differ in nothing but their regions become one."""
-    merged: dict[tuple[str, tuple[str, ...]], Step] = {}
-    for step in steps:
-        key = step.tool, step.treats
-        regions = (*merged[key].regions, *step.regions) if key in merged else step.regions
-        merged[key] = replace(step, regions=regions, reason=f"{', '.join(step.treats)} alone first")
-    return list(merged.values())

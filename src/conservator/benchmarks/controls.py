@@ -64,6 +64,14 @@ def without_regions(session: Session) -> None:
     spatial(session, coordinator=lambda session, step: [replace(step, regions=(EVERYWHERE,))])
 
 
+def first_come(session: Session) -> None:
+    """`spatial`, which spends its calls in the order of the stages, however few they are."""
+    for _, step in by_stage(session):
+        if step is not None and not session.exhausted:
+            session.decide(session.apply(step))
+    session.stop()
+
+
 def true_diagnosis(truth: Maps, samples: Samples) -> Diagnosis:
     """A diagnosis that is right: severity as inflicted, 0 below what anybody would notice, no doubt, no regions.
 

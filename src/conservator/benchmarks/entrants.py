@@ -32,6 +32,7 @@ STRATEGIES = (
 
 ABLATIONS = (
     "spatial", "without_critic", "without_guard", "without_hysteresis", "without_regions", "with_look_ahead",
+    "one_call", "one_call_first_come",
     "with_memory", "one_pass", "true_maps",
 )  # fmt: skip
 """`spatial`, without one of its parts at a time, with what it goes without, and told the truth."""
@@ -45,6 +46,7 @@ def entrants(perceiver: Perceiver | None = None) -> dict[str, Contestant]:
     learned_critic    `spatial` with the learned critic instead of a second look
     without_critic, without_guard, without_hysteresis, without_regions   `spatial` that lacks one thing, see `controls`
     with_look_ahead   `spatial`, an agent for each region trying other ways on crops first
+    one_call, one_call_first_come   `spatial` that may call one tool, spent where most is promised or on the first stage
     with_memory       `spatial` with a memory of the photographs it was given before
     one_pass          the maps and tools of `spatial`, each tool once, nothing weighed or taken back
     true_maps         one pass, told the true maps: what the tools could do
@@ -69,6 +71,8 @@ def entrants(perceiver: Perceiver | None = None) -> dict[str, Contestant]:
         "oracle_true_maps": _runs(_oracle, NAMES, perceiver),
         "learned_critic": _runs(partial(_same, controls.by_learned_critic), (), perceiver),
         "with_look_ahead": _runs(partial(_same, partial(spatial, coordinator=by_region)), (), perceiver),
+        "one_call": _runs(partial(_same, spatial), (), perceiver, max_calls=1),
+        "one_call_first_come": _runs(partial(_same, controls.first_come), (), perceiver, max_calls=1),
         "with_memory": _runs(partial(_same, experienced(spatial)), (), perceiver, Memory()),
         "one_pass": _runs(partial(_same, controls.one_pass), (), perceiver),
         "true_maps": _runs(partial(_same, controls.one_pass), NAMES, perceiver),
@@ -93,6 +97,7 @@ def _runs(
     told_about: Sequence[str],
     perceiver: Perceiver | None,
     memory: Memory | None = None,
+    max_calls: int | None = None,
 ) -> Contestant:
     """Restores with the policy made for a sample, told the truth about some kinds."""
 
@@ -105,7 +110,14 @@ def _runs(
         look = perceiver or observe
         if told_about:
             look = told(sample.truth, told_about, None if told_about is NAMES else look)
-        return restore(to_bytes(sample.degraded), policy=policy(sample), scale=scale, perceiver=look, memory=memory)
+        return restore(
+            to_bytes(sample.degraded),
+            policy=policy(sample),
+            scale=scale,
+            perceiver=look,
+            memory=memory,
+            max_calls=max_calls,
+        )
 
     return treat
 

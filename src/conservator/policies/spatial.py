@@ -5,16 +5,20 @@ inflicted last hides what came before. A frame that is wrongly exposed as a whol
 fell, so of the scene its light comes first. A tool that treats several of the kinds found takes them in one pass, since
 space is one of its inputs. After each step the policy looks again, and takes back what did not help.
 
-Where the caller allows fewer tool calls than there are steps, it looks ahead, and takes what promises most first.
+It looks ahead where that is worth its seconds: on large photographs an agent in every region where several kinds meet
+tries on crops whether a chain of specialists does more there than the one pass (`agents.coordinator`), and where the
+caller allows fewer tool calls than there are steps, calls go where crops of the regions promise most.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from itertools import islice
 
 import numpy as np
 
-from conservator.agents.coordinator import Coordinator, as_one
+from conservator.agents.coordinator import Coordinator, where_it_pays
 from conservator.degradations import BY_NAME, Stage
 from conservator.plan import Step
 from conservator.session import Session
@@ -24,7 +28,7 @@ ALL_OVER = 0.9
 """Share of the cells from which a wrong exposure is the whole frame's."""
 
 
-def spatial(session: Session, coordinator: Coordinator = as_one) -> None:
+def spatial(session: Session, coordinator: Coordinator = where_it_pays) -> None:
     """Treat what ails the photo, stage by stage; a clean photo costs one look."""
     kind = None
     for kind, step in by_promise(session) if _scarce(session) else by_stage(session):
@@ -58,7 +62,11 @@ def by_stage(session: Session) -> Iterator[tuple[str, Step | None]]:
 
 
 def by_promise(session: Session) -> Iterator[tuple[str, Step | None]]:
-    """The same, what promises most first, and only as long as it promises more than the critic is unsure of."""
+    """The same, what promises most first: each tool is tried on crops of every region.
+
+    A call goes to the tool that promises most in all regions together, and there to those where it promises more than
+    the critic is unsure of. Where nothing does, no call is spent.
+    """
     tried: set[str] = set()
     while kinds := [kind for kind in session.wanted() if kind not in tried]:
         steps = {kind: _step(session, kind, tried) for kind in kinds}
@@ -67,14 +75,30 @@ def by_promise(session: Session) -> Iterator[tuple[str, Step | None]]:
         able = list({step.tool: step for step in steps.values() if step}.values())
         if not able:
             return
-        best = able[0]
-        if not session.exhausted:
-            sure = [seen for seen in session.forecasts([[step] for step in able]) if seen.objection is None]
-            if not sure:
-                return
-            best = max(sure, key=lambda seen: seen.worth).step
+        best = able[0] if session.exhausted else _most_promising(session, able)
+        if best is None:
+            return
         tried.update(best.treats)
         yield best.treats[0], best
+
+
+def _most_promising(session: Session, steps: Sequence[Step]) -> Step | None:
+    """The step worth most, in the regions where it is worth anything; None where no step is, anywhere."""
+    parts = [_parts(session, step) for step in steps]
+    seen = iter(session.forecasts([[part] for some in parts for part in some]))
+    sure = [[one for one in islice(seen, len(some)) if one.objection is None] for some in parts]
+    best = max(range(len(steps)), key=lambda i: (bool(sure[i]), sum(one.worth for one in sure[i])))
+    if not sure[best]:
+        return None
+    if len(sure[best]) == len(parts[best]):
+        return steps[best]
+    return replace(steps[best], regions=tuple(region for one in sure[best] for region in one.step.regions))
+
+
+def _parts(session: Session, step: Step) -> list[Step]:
+    """A step region by region; as it is where no region has what it treats."""
+    ailing = [region for region in session.diagnosis.regions if set(step.treats) & set(region.severities)]
+    return [replace(step, regions=(region.id,)) for region in ailing] or [step]
 
 
 def _by_camera(session: Session, kind: str) -> bool:

@@ -3,9 +3,10 @@
 Compression, then imaging, then scene: the inverse of the order in which a photograph is damaged. In every stage the
 scheduler looks anew and orders what it finds; the expert in charge tries its tools until one helps.
 
-Deviations: scheduler and experts are embedded functions instead of language models; an expert's tools come in the
-order of the registry, the most specialised first, instead of the order a model prefers; whether a tool helped is the
-critic's and the guard's to say; marks on a print, which the paper does not have, come between compression and imaging.
+Deviations: scheduler and experts are embedded functions instead of language models, and one function plays the experts
+of all stages, since all they know is which tools treat a kind; an expert's tools come in the order of the registry, the
+most specialised first, instead of the order a model prefers; whether a tool helped is the critic's and the guard's to
+say; marks on a print, which the paper does not have, come between compression and imaging.
 """
 
 from __future__ import annotations

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -66,11 +67,21 @@ def steady(rows: Any) -> list[dict[str, Any]]:
 QUICK = (toolbench.noise(25), toolbench.cast(0), toolbench.cast(20))
 
 
+@pytest.mark.skipif(
+    importlib.util.find_spec("bm3d") is None, reason="bm3d is not installed: its licence is for research"
+)
+def test_bm3d_competes_where_it_is_installed() -> None:
+    clean = np.full((48, 48, 3), 128, np.uint8)
+    noisy = np.clip(clean + np.random.default_rng(0).normal(0, 20, clean.shape), 0, 255).astype(np.uint8)
+    assert np.abs(toolbench.noise(20).peers["BM3D"](noisy) - 128.0).mean() < 2
+    assert "BM3D" in toolbench.noise(20).peers
+
+
 def test_known_tools_get_the_marks_they_deserve(folder: Path, water: Path, tmp_path: Path) -> None:
     seen: list[dict[str, Any]] = []
     photos = photographs(folder)
     found = run(photos, underwater=water, seed=1, tasks=QUICK, ours=rivals, on_row=seen.append)
-    assert len(seen) == len(found.rows) == 2 * (6 + 5 + 5 + 5)
+    assert len(seen) == len(found.rows) == 2 * (3 + len(QUICK[0].peers) + 5 + 5 + 5)
     lines = {row["method"]: row for row in found.summary["denoise"]}
     assert lines[INPUT]["gain_db"] == 0.0 and lines[INPUT]["per_megapixel_seconds"] is None
     assert lines[TOLD]["worse_percent"] == 0.0 and lines[TOLD]["beats_it_percent"] == 100.0

@@ -30,6 +30,7 @@ PROMPTS = [INDEX[k] for k in OTHERS]
 NOTICE = np.array([d.threshold for d in LOCAL], np.float32)[:, None, None]
 SIZE = (128, 192)  # what the network sees in training
 WORK = (192, 288)  # where damage is inflicted before shrinking
+CLOSEST = 96  # width in pixels of the tightest windows
 GRID = (SIZE[0] // 4, SIZE[1] // 4)
 
 
@@ -40,7 +41,8 @@ def landscape(photographs: Photographs, rng: np.random.Generator) -> NDArray[np.
     """
     image = photographs.images[rng.integers(len(photographs.images))]
     height, width = image.shape[:2]
-    share = float(rng.uniform(0.25, 0.65) if rng.random() < 0.33 else rng.uniform(0.65, 1.0))
+    tightest = max(0.1, CLOSEST / width)
+    share = float(rng.uniform(tightest, 0.65) if rng.random() < 0.33 else rng.uniform(0.65, 1.0))
     w = int(width * share)
     h = min(height, int(w / rng.uniform(1.2, 1.7)))
     y, x = int(rng.integers(height - h + 1)), int(rng.integers(width - w + 1))

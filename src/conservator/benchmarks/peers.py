@@ -1,7 +1,7 @@
 """Classical corrections that a user has at hand: OpenCV's, scikit-image's, and textbook methods in a few lines.
 
-Peers that have a parameter for how strong the damage is are told the truth about it. Not among them: BM3D, whose
-package may be used for non-commercial purposes only (shrinkage of cosine coefficients is what it was made from).
+Peers that have a parameter for how strong the damage is are told the truth about it. BM3D competes where somebody has
+installed it: its package may be used for non-commercial purposes only, so nothing here depends on it.
 Peers that must know the kernel of a blur are in `deblurring`.
 """
 
@@ -60,6 +60,18 @@ def dct_shrinkage(sigma: float) -> Peer:
             blocks *= np.abs(blocks) > 3 * sigma / 255
             total[window] += idctn(blocks, axes=(1, 3), norm="ortho").reshape(8 * size[0], 8 * size[1], 3)
         return to_bytes(total[8 : 8 + height, 8 : 8 + width] / np.float32(16))
+
+    return denoise
+
+
+def bm3d(sigma: float) -> Peer:
+    """Colour BM3D (Dabov et al., ICIP 2007) by its authors (Mäkinen et al., TIP 2020): the packages bm3d and bm4d."""
+
+    def denoise(picture: Bytes) -> Bytes:
+        from bm3d import bm3d_rgb
+
+        smooth: Callable[..., Floats] = bm3d_rgb
+        return to_bytes(smooth(to_unit(picture), sigma / 255))
 
     return denoise
 

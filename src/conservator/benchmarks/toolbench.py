@@ -9,6 +9,7 @@ interpolation that does not alias, rounded to 8 bits; PSNR over RGB, and over lu
 
 from __future__ import annotations
 
+import importlib.util
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -97,6 +98,8 @@ def noise(sigma: float) -> Task:
         "total variation": peers.total_variation(sigma),
         "bilateral": peers.bilateral(sigma),
     }
+    if importlib.util.find_spec("bm3d"):
+        classics["BM3D"] = peers.bm3d(sigma)
     return Task(f"noise, σ {sigma:g}", "denoise", _given("noise", sigma=sigma), classics)
 
 

@@ -53,4 +53,5 @@ def optimisers(network: nn.Module, rate: float, decay: float) -> list[torch.opti
     hidden, rest = [], []
     for name, weight in network.named_parameters():
         (hidden if weight.dim() == 4 and not name.startswith(ends) else rest).append(weight)
-    return [Muon(hidden, 13 * rate), torch.optim.AdamW(rest, rate, weight_decay=decay)]
+    both: list[torch.optim.Optimizer] = [torch.optim.AdamW(rest, rate, weight_decay=decay)]
+    return [Muon(hidden, 13 * rate), *both] if hidden else both  # the planner of `restoreagent` has no kernels

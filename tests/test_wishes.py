@@ -56,6 +56,8 @@ UNDERSTOOD = {
     "brighten the sky, not the faces": "treats low light in: sky | leaves low light in: faces",
     "remove rain near the faces": "treats rain in: around faces",
     "keep the grain": "leaves noise",
+    "keep the exposure": "leaves low light, over exposure",
+    "fix the exposure of the sky": "treats low light, over exposure in: sky",
     "leave the sky alone": "leaves everything in: sky",
     "keep the faces and the sky untouched": "leaves everything in: faces and sky",
     "keep the grain in the sky": "leaves noise in: sky",

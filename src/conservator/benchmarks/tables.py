@@ -31,11 +31,11 @@ def write_tables(results: Path = RESULTS, page: Path = PAGE) -> bool:
 
 
 def load_all(folder: Path) -> dict[str, dict[str, Any]]:
-    """Every result in a folder by name; InputError when there is none."""
-    found = [load_result(path) for path in sorted(folder.glob("*.json"))]
+    """Every result in a folder by its file's name, for a benchmark may run on several things; InputError for none."""
+    found = {path.stem: load_result(path) for path in sorted(folder.glob("*.json"))}
     if not found:
         raise InputError(f"no result in {folder}", "a folder of result files", "go to the repository's root")
-    return {result["name"]: result for result in found}
+    return found
 
 
 def with_tables(text: str, results: dict[str, dict[str, Any]]) -> str:

@@ -57,6 +57,7 @@ class Word:
 
 
 BLUR = ("motion_blur", "defocus_blur")
+EXPOSURE = ("low_light", "over_exposure")
 
 _DAMAGE: Mapping[tuple[str, ...], str] = {
     ("noise",): "noise|image noise|grain|film grain|original grain|speckle|speckles|graininess|噪点|噪声"
@@ -68,6 +69,7 @@ _DAMAGE: Mapping[tuple[str, ...], str] = {
     ("low_light",): "low light|low_light|darkness|underexposure|under-exposure|too dark|太暗|很暗|偏暗"
     "|曝光不足|黑暗|昏暗",
     ("over_exposure",): "over-exposure|over exposure|overexposure|over_exposure|too bright|太亮|很亮|过曝|曝光过度",
+    EXPOSURE: "exposure|wrong exposure|曝光",
     ("motion_blur",): "motion blur|motion_blur|camera shake|shake|运动模糊|抖动|手抖",
     ("defocus_blur",): "defocus|defocus_blur|defocus blur|失焦|虚焦|对焦不准",
     BLUR: "blur|blurriness|unsharpness|模糊|太模糊|很模糊",

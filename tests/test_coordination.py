@@ -209,6 +209,19 @@ def test_a_scarce_call_is_spent_in_the_regions_that_promise_something() -> None:
     assert set(best.regions) == set(promising), "not where the tool does nothing"
 
 
+def test_a_scarce_call_is_not_spent_on_the_first_step_of_a_chain(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(coordinator, "LARGE", 0)
+    tools = [healer("joint", ["jpeg", "noise"], 0.4), healer("dejpeg", ["jpeg"]), healer("dehaze", ["haze"], 0.01)]
+    everywhere = np.s_[:, :80]
+    picture = patches(jpeg=everywhere, noise=everywhere, haze=np.s_[:24, 120:])
+    scarce = session(picture, *tools, guard=blind, budget=Budget(max_calls=1))
+    spatial(scarce)
+    assert plan(scarce) == ["joint"]
+    enough = session(picture, *tools, guard=blind)
+    spatial(enough)
+    assert plan(enough)[:2] == ["dejpeg", "joint"]
+
+
 def test_agents_go_into_large_photographs_unasked(monkeypatch: pytest.MonkeyPatch) -> None:
     tools = [healer("joint", ["jpeg", "noise"]), healer("dejpeg", ["jpeg"])]
     looks = []

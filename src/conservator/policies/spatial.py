@@ -30,15 +30,15 @@ ALL_OVER = 0.9
 
 def spatial(session: Session, coordinator: Coordinator = where_it_pays) -> None:
     """Treat what ails the photo, stage by stage; a clean photo costs one look."""
-    kind = None
-    for kind, step in by_promise(session) if _scarce(session) else by_stage(session):
+    kind, scarce = None, _scarce(session)
+    for kind, step in by_promise(session) if scarce else by_stage(session):
         if step is None:
             session.cannot_treat(kind, "no tool treats it at the photo's own size")
         elif reason := session.exhausted:
             session.stop(reason)
             return
         else:
-            for part in coordinator(session, step):
+            for part in [step] if scarce else coordinator(session, step):
                 if not session.exhausted:
                     session.decide(session.apply(part))
     session.stop("nothing left to treat" if kind else "clean")

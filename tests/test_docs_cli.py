@@ -150,7 +150,7 @@ def test_the_calculation_for_many_photographs_adds_up() -> None:
     told = float(re.findall(r"so, of one core, at most \| ([\d.]+) s", page)[0])
     assert told == pytest.approx(2 * whole, abs=0.1)
     megabytes = sum(map(float, re.findall(r"([\d.]+) \+ ([\d.]+) MB", page)[0]))
-    line = r"^\| 10(.) \| ([\d.,]+) core (\w+) \| ([\d,]+) \| (\d+) \| ([\d.]+) (\w)B \|$"
+    line = r"^\| 10(.) \| ([\d.,]+) core (\w+) \| ([\d.,]+) \| (\d+) \| ([\d.]+) (\w)B \|$"
     rows = re.findall(line, page, re.MULTILINE)
     assert len(rows) == 3
     for power, time, unit, cores, drivers, moved, prefix in rows:

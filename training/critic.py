@@ -19,9 +19,9 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from conservator.benchmarks.criticsummary import calibrated, ranked
+from conservator.benchmarks.photos import stored
 from conservator.quality.learned import Judged
 from critic_network import GAINS, QUANTUM, ChangeFeatures, CriticNetwork
-from data import stored
 from features import CELL
 from loop import Recipe, half, main
 from mishaps import befallen

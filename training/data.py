@@ -89,11 +89,6 @@ def turn(image: Bytes, rng: np.random.Generator) -> NDArray[np.float32]:
     return np.ascontiguousarray(image, np.float32) / np.float32(255)
 
 
-def stored(picture: NDArray[np.float32]) -> NDArray[np.float32]:
-    """As an 8-bit file holds it."""
-    return np.rint(np.clip(picture, 0, 1) * 255).astype(np.float32) / np.float32(255)
-
-
 class Stream(torch.utils.data.IterableDataset):
     """Endless samples: the i-th one depends on (seed, i) alone, so a resumed run sees what it would have seen."""
 

@@ -20,10 +20,11 @@ import torch.nn.functional as F
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from conservator.benchmarks.photos import stored
 from conservator.benchmarks.seeingpairs import LUMA, error, field
 from conservator.degradations import LOCAL
 from conservator.synthesis import degrade, draw_global
-from data import Photographs, stored
+from data import Photographs
 from loop import Recipe, half, main
 from mishaps import befallen, ringing, sharpened, shrunk_and_enlarged, smoothed
 from perceptual_network import PerceptualNetwork

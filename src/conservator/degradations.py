@@ -127,5 +127,8 @@ TOLD: tuple[Degradation, ...] = tuple(d for d in DEGRADATIONS if d.sight is Sigh
 PERCEIVED: tuple[str, ...] = tuple(d.name for d in DEGRADATIONS if d.sight is not Sight.TOLD)
 """Names of what the perceivers look for and what mixtures are drawn from, in channel order."""
 
+EXPOSURE: tuple[str, ...] = (LOW_LIGHT.name, OVER_EXPOSURE.name)
+"""Too little light and too much, of which a place suffers from one at most."""
+
 CELL = 8
 """Side of a severity-map cell in pixels: the JPEG block, so blockiness is a per-cell fact."""

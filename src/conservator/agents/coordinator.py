@@ -72,4 +72,3 @@ def _more(together: Outcome, chain: Outcome) -> float:
     more = chain.opinion.gain - together.opinion.gain
     sure = chain.objection is None and more > max(chain.opinion.deviation, together.opinion.deviation)
     return more * chain.extent if sure else 0.0
-

@@ -32,8 +32,7 @@ STRATEGIES = (
 
 ABLATIONS = (
     "spatial", "without_critic", "without_guard", "without_hysteresis", "without_regions", "with_look_ahead",
-    "one_call", "one_call_first_come",
-    "with_memory", "one_pass", "true_maps",
+    "one_call", "one_call_first_come", "with_memory", "one_pass", "true_maps",
 )  # fmt: skip
 """`spatial`, without one of its parts at a time, with what it goes without, and told the truth."""
 

@@ -40,6 +40,11 @@ def to_unit(picture: Bytes) -> Pixels:
     return picture.astype(np.float32) / np.float32(255)
 
 
+def stored(picture: Pixels) -> Pixels:
+    """A picture as an 8-bit file holds it, float32 in [0, 1]."""
+    return to_unit(to_bytes(picture))
+
+
 def to_bytes(pixels: Pixels) -> Bytes:
     """float32 in [0, 1] to uint8, rounded to the nearest."""
     return np.asarray(np.rint(np.clip(pixels, 0, 1) * np.float32(255)), np.uint8)

@@ -16,7 +16,7 @@ import numpy as np
 
 from conservator.benchmarks.figures import mean, percent
 from conservator.benchmarks.measuring import OnRow
-from conservator.benchmarks.photos import read, to_unit
+from conservator.benchmarks.photos import read, stored, to_unit
 from conservator.benchmarks.results import Findings, Row
 from conservator.benchmarks.seeingpairs import TAUGHT, UNTAUGHT, Rule, field
 from conservator.pixels.types import Pixels
@@ -115,11 +115,6 @@ def _farther(picture: Pixels, truth: Pixels, metrics: Sequence[str]) -> dict[str
 
     asked = [metric_named(name) for name in metrics]
     return {one.name: one.measure(picture, truth) * (-1 if one.higher else 1) for one in asked}
-
-
-def stored(picture: Pixels) -> Pixels:
-    """As an 8-bit file holds it."""
-    return np.asarray(np.rint(np.clip(picture, 0, 1) * 255) / 255, np.float32)
 
 
 def summary(rows: Sequence[Row], metrics: Sequence[str]) -> dict[str, list[Row]]:

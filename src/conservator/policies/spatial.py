@@ -19,11 +19,10 @@ from itertools import islice
 import numpy as np
 
 from conservator.agents.coordinator import Coordinator, where_it_pays
-from conservator.degradations import BY_NAME, Stage
+from conservator.degradations import BY_NAME, EXPOSURE, Stage
 from conservator.plan import Step
 from conservator.session import Session
 
-EXPOSURE = ("low_light", "over_exposure")
 ALL_OVER = 0.9
 """Share of the cells from which a wrong exposure is the whole frame's."""
 

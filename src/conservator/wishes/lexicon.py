@@ -10,7 +10,7 @@ from functools import cache
 from types import MappingProxyType
 from typing import Any
 
-from conservator.degradations import NAMES
+from conservator.degradations import EXPOSURE, NAMES
 
 
 class Role(StrEnum):
@@ -57,7 +57,6 @@ class Word:
 
 
 BLUR = ("motion_blur", "defocus_blur")
-EXPOSURE = ("low_light", "over_exposure")
 
 _DAMAGE: Mapping[tuple[str, ...], str] = {
     ("noise",): "noise|image noise|grain|film grain|original grain|speckle|speckles|graininess|噪点|噪声"
